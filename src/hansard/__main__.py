@@ -1,0 +1,5 @@
+"""`python -m hansard` is `hansard`."""
+
+from hansard.cli import main
+
+main()

@@ -1,0 +1,137 @@
+"""Put the house together: routers, errors, the sweeper and the database."""
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import AsyncIterator, Callable
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from sqlalchemy.exc import DataError, OperationalError
+from starlette.exceptions import HTTPException
+
+from hansard import __version__
+from hansard.db.engine import Database
+from hansard.kit.errors import Busy, HansardError, NotFound
+from hansard.kit.settings import Settings
+from hansard.resources import ROUTERS
+from hansard.resources.accounts.access import Anybody
+from hansard.resources.accounts.store import list_organizations
+from hansard.resources.sessions.intake import close_abandoned
+
+SWEEP_EVERY_S = 30.0
+_log = logging.getLogger("hansard")
+
+
+def utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+def create_app(settings: Settings, database: Database, clock: Callable[[], datetime] = utc_now) -> FastAPI:
+    """The server on an open database whose tables are there. It closes nothing: who opened does."""
+    app = FastAPI(
+        title="Hansard",
+        version=__version__,
+        description="The verbatim record of what AI agents and people said to each other.",
+        redirect_slashes=False,
+        lifespan=_lifespan,
+    )
+    app.state.settings = settings
+    app.state.database = database
+    app.state.clock = clock
+    app.add_api_route("/healthz", healthz, methods=["GET"], tags=["hansard"])
+    for router in ROUTERS:
+        app.include_router(router)
+    app.add_api_route("/api/v1/{path:path}", not_available, methods=_ALL_METHODS, include_in_schema=False)
+    app.add_exception_handler(HansardError, _say)
+    app.add_exception_handler(RequestValidationError, _say_malformed)
+    app.add_exception_handler(HTTPException, _say_http)
+    app.add_exception_handler(DataError, _say_data_error)
+    app.add_exception_handler(OperationalError, _say_unreachable)
+    app.add_exception_handler(Exception, _say_our_fault)
+    return app
+
+
+_ALL_METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE"]
+
+
+def healthz(request: Request) -> dict[str, str]:
+    """Whether the server can read its database."""
+    with request.app.state.database.reading() as db:
+        db.exec_driver_sql("SELECT 1")
+    return {"status": "ok", "version": __version__}
+
+
+def not_available(request: Request, caller: Anybody) -> None:  # noqa: ARG001 - only the signed-in get to know
+    """What the vendor's API has and this server does not: never an empty success (wire contract 6.4)."""
+    raise NotFound(f"{request.method} {request.url.path} is not available on this server")
+
+
+@contextlib.asynccontextmanager
+async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
+    sweeper = asyncio.create_task(_sweep_for_ever(app))
+    yield
+    sweeper.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await sweeper
+
+
+async def _sweep_for_ever(app: FastAPI) -> None:
+    while True:
+        try:
+            await sweep(app.state.database, app.state.settings, app.state.clock())
+        except Exception:
+            _log.exception("The sweeper could not close abandoned sessions; it will try again.")
+        await asyncio.sleep(SWEEP_EVERY_S)
+
+
+async def sweep(database: Database, settings: Settings, now: datetime) -> int:
+    """Close every organization's abandoned sessions; give how many."""
+    silent_since = now - timedelta(seconds=settings.abandoned_after_s)
+    closed = 0
+    with database.reading() as db:
+        organizations = list_organizations(db)
+    for one in organizations:
+        work = partial(close_abandoned, organization_id=one.id, silent_since=silent_since)
+        while done := await asyncio.wrap_future(database.writer.submit(one.id, work)):
+            closed += done
+    return closed
+
+
+def _answer(status: int, detail: Any, headers: dict[str, str] | None = None) -> JSONResponse:
+    return JSONResponse({"detail": detail}, status_code=status, headers=headers)
+
+
+async def _say(_request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, HansardError)  # noqa: S101 - for the type checker; registered for this class
+    return _answer(error.status, error.detail, error.headers)
+
+
+async def _say_malformed(_request: Request, error: Exception) -> JSONResponse:
+    """422 with the list both SDKs read; what was sent is not repeated."""
+    assert isinstance(error, RequestValidationError)  # noqa: S101 - for the type checker
+    detail = [{"loc": list(one["loc"]), "msg": one["msg"], "type": one["type"]} for one in error.errors()]
+    return _answer(422, detail)
+
+
+async def _say_http(_request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, HTTPException)  # noqa: S101 - for the type checker
+    return _answer(error.status_code, error.detail)
+
+
+async def _say_data_error(_request: Request, _error: Exception) -> JSONResponse:
+    return _answer(400, "The request holds a value that cannot be stored or compared.")
+
+
+async def _say_unreachable(_request: Request, error: Exception) -> JSONResponse:
+    _log.error("The database cannot be reached: %s", error)
+    busy = Busy("The database cannot be reached.")
+    return _answer(busy.status, busy.detail, busy.headers)
+
+
+async def _say_our_fault(_request: Request, _error: Exception) -> JSONResponse:
+    return _answer(500, "Something went wrong on this server; its log says what.")

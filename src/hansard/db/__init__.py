@@ -1,0 +1,1 @@
+"""The database: tables, dialect, migrations, reading and the one writer."""

@@ -1,0 +1,299 @@
+"""Every table, on one page.
+
+Every key starts with the organization, so that one organization's rows lie together and a cluster can be cut
+by it (decision 0003). A session's children are rows in `child` while it runs and one row in `body` once it has
+ended; `event`, `label` and `conversation` are derived from them for the lists.
+"""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Dialect,
+    Double,
+    Index,
+    LargeBinary,
+    MetaData,
+    PrimaryKeyConstraint,
+    String,
+    Table,
+    Text,
+    text,
+)
+from sqlalchemy.dialects.postgresql import TIMESTAMP
+from sqlalchemy.types import TypeDecorator, TypeEngine
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class Moment(TypeDecorator[datetime]):
+    """An aware UTC instant: timestamptz in PostgreSQL, microseconds since 1970 in SQLite, which has no such type."""
+
+    impl = BigInteger
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
+        if dialect.name == "postgresql":
+            return dialect.type_descriptor(TIMESTAMP(timezone=True))
+        return dialect.type_descriptor(BigInteger())
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> Any:
+        if value is None or dialect.name == "postgresql":
+            return value
+        return (value - _EPOCH) // timedelta(microseconds=1)
+
+    def process_result_value(self, value: Any, _dialect: Dialect) -> datetime | None:
+        if value is None:
+            return None
+        if isinstance(value, datetime):
+            return value.astimezone(UTC)
+        return _EPOCH + timedelta(microseconds=value)
+
+
+class Bytewise(TypeDecorator[str]):
+    """Text compared and sorted byte by byte in both databases, whatever the server's locale."""
+
+    impl = Text
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
+        if dialect.name == "postgresql":
+            return dialect.type_descriptor(String(collation="C"))
+        return dialect.type_descriptor(Text())
+
+
+metadata = MetaData()
+
+# An index row holds the whole key in SQLite, and the rows are short: no rowid is one look-up less.
+_COMPACT: Any = {"sqlite_with_rowid": False}
+
+organization = Table(
+    "organization",
+    metadata,
+    Column("id", BigInteger, primary_key=True, autoincrement=False),
+    Column("name", Bytewise, nullable=False, unique=True),
+    Column("created_at", Moment, nullable=False),
+)
+
+
+def _organization() -> Column[int]:
+    return Column("organization_id", BigInteger, nullable=False)
+
+
+api_key = Table(
+    "api_key",
+    metadata,
+    _organization(),
+    Column("id", BigInteger, nullable=False),
+    Column("name", Bytewise, nullable=False),
+    Column("hash", LargeBinary, nullable=False),
+    Column("scopes", Bytewise, nullable=False),
+    Column("created_at", Moment, nullable=False),
+    Column("revoked_at", Moment),
+    PrimaryKeyConstraint("organization_id", "id", name="api_key_pk"),
+    **_COMPACT,
+)
+
+# The last number given out for each kind of id; ids are per organization, so they tell nothing of the others.
+counter = Table(
+    "counter",
+    metadata,
+    _organization(),
+    Column("name", Bytewise, nullable=False),
+    Column("value", BigInteger, nullable=False),
+    PrimaryKeyConstraint("organization_id", "name", name="counter_pk"),
+    **_COMPACT,
+)
+
+# The agent, prompt, channel and model as they were: one row for every combination that was ever seen.
+snapshot = Table(
+    "snapshot",
+    metadata,
+    _organization(),
+    Column("id", BigInteger, nullable=False),
+    Column("digest", LargeBinary, nullable=False),
+    Column("channel_manager_service", Bytewise, nullable=False),
+    Column("channel_manager_type", Bytewise),
+    Column("agent_id", Bytewise),
+    Column("agent_name", Bytewise),
+    Column("agent_type", Bytewise),
+    Column("agent_timezone", Bytewise),
+    Column("prompt_id", Bytewise),
+    Column("prompt_name", Bytewise),
+    Column("prompt_version", Bytewise),
+    Column("prompt_version_number", BigInteger),
+    Column("experiment_id", Bytewise),
+    Column("experiment_variant_id", Bytewise),
+    Column("experiment_variant", Bytewise),
+    Column("experiment_variant_is_control", Boolean),
+    Column("llm_provider", Bytewise),
+    Column("llm_model", Bytewise),
+    Column("llm_version", Bytewise),
+    Column("llm_temperature", Double),
+    Column("llm_seed", BigInteger),
+    Column("service_folded", Bytewise, nullable=False),
+    Column("type_folded", Bytewise),
+    Column("agent_name_folded", Bytewise),
+    Column("agent_type_folded", Bytewise),
+    Column("prompt_name_folded", Bytewise),
+    PrimaryKeyConstraint("organization_id", "id", name="snapshot_pk"),
+    Index("snapshot_digest", "organization_id", "digest", unique=True),
+    **_COMPACT,
+)
+
+session = Table(
+    "session",
+    metadata,
+    _organization(),
+    Column("id", BigInteger, nullable=False),
+    Column("service", Bytewise, nullable=False),
+    Column("sid", Bytewise, nullable=False),
+    Column("snapshot_id", BigInteger, nullable=False),
+    Column("conversation_id", Bytewise, nullable=False),
+    Column("named_conversation", Boolean, nullable=False),  # by the writer, so no rule of ours changes it
+    Column("thread", Bytewise),  # who writes to whom on a messaging channel, else null
+    Column("started_at", Moment, nullable=False),
+    Column("ended_at", Moment),  # null while it runs
+    Column("is_abandoned", Boolean, nullable=False),  # ended by our clock, not by its writer
+    Column("end_reason", Bytewise),
+    Column("duration_s", Double),
+    Column("source", Bytewise),
+    Column("target", Bytewise),
+    Column("source_folded", Bytewise),
+    Column("target_folded", Bytewise),
+    Column("is_test", Boolean, nullable=False),
+    Column("is_legacy", Boolean, nullable=False),
+    Column("is_outbound", Boolean),
+    Column("user_terminated", Boolean),
+    Column("transfer_voicemail_detected", Boolean),
+    Column("override_timestamp", Bytewise),
+    Column("label_id", BigInteger),
+    Column("summary", Bytewise),
+    Column("rating", Bytewise),
+    Column("metadata", Bytewise),  # the keys we do not know, as a JSON object
+    Column("first_at", Moment),  # of the talk itself; null while there is none
+    Column("last_at", Moment),
+    Column("received_at", Moment, nullable=False),
+    PrimaryKeyConstraint("organization_id", "id", name="session_pk"),
+    Index("session_key", "organization_id", "sid", "service", unique=True),
+    # Covers every filter of the list, so that a page and an exact total never touch the rows they leave out.
+    Index(
+        "session_wide",
+        "organization_id",
+        "started_at",
+        "id",
+        "snapshot_id",
+        "duration_s",
+        "is_test",
+        "is_outbound",
+        "is_legacy",
+        "label_id",
+        "source_folded",
+        "target_folded",
+    ),
+    Index("session_conversation", "organization_id", "conversation_id", "started_at", "id"),
+    Index(
+        "session_thread",
+        "organization_id",
+        "thread",
+        "started_at",
+        "id",
+        sqlite_where=text("thread IS NOT NULL"),
+        postgresql_where=text("thread IS NOT NULL"),
+    ),
+    Index(
+        "session_running",
+        "organization_id",
+        "received_at",
+        sqlite_where=text("ended_at IS NULL"),
+        postgresql_where=text("ended_at IS NULL"),
+    ),
+    **_COMPACT,
+)
+
+child = Table(
+    "child",
+    metadata,
+    _organization(),
+    Column("session_id", BigInteger, nullable=False),
+    Column("id", Bytewise, nullable=False),
+    Column("kind", Bytewise, nullable=False),
+    Column("at", Bytewise, nullable=False),
+    Column("data", Bytewise, nullable=False),
+    PrimaryKeyConstraint("organization_id", "session_id", "id", name="child_pk"),
+    **_COMPACT,
+)
+
+body = Table(
+    "body",
+    metadata,
+    _organization(),
+    Column("session_id", BigInteger, nullable=False),
+    Column("packing", BigInteger, nullable=False),  # which dictionary it was packed with
+    Column("packed", LargeBinary, nullable=False),
+    PrimaryKeyConstraint("organization_id", "session_id", name="body_pk"),
+)
+
+event = Table(
+    "event",
+    metadata,
+    _organization(),
+    Column("session_id", BigInteger, nullable=False),
+    Column("id", Bytewise, nullable=False),
+    Column("at", Moment, nullable=False),
+    Column("source", Bytewise),
+    Column("source_id", Bytewise),
+    Column("category", Bytewise),
+    Column("type", Bytewise),
+    Column("user_id", Bytewise),
+    Column("description", Bytewise),
+    Column("attributes", Bytewise),
+    PrimaryKeyConstraint("organization_id", "session_id", "id", name="event_pk"),
+    Index("event_newest", "organization_id", "at", "session_id", "id"),
+    **_COMPACT,
+)
+
+label = Table(
+    "label",
+    metadata,
+    _organization(),
+    Column("id", BigInteger, nullable=False),
+    Column("session_id", BigInteger, nullable=False),
+    Column("at", Moment, nullable=False),
+    Column("type", Bytewise, nullable=False),
+    Column("code", Bytewise, nullable=False),
+    Column("user_email", Bytewise, nullable=False),
+    Column("comments", Bytewise),
+    Column("issue_categories", Bytewise, nullable=False),
+    PrimaryKeyConstraint("organization_id", "id", name="label_pk"),
+    Index("label_newest", "organization_id", "at", "id"),
+    Index("label_session", "organization_id", "session_id"),
+    **_COMPACT,
+)
+
+conversation = Table(
+    "conversation",
+    metadata,
+    _organization(),
+    Column("id", Bytewise, nullable=False),
+    Column("started_at", Moment, nullable=False),
+    Column("snapshot_id", BigInteger, nullable=False),
+    Column("is_legacy", Boolean, nullable=False),
+    PrimaryKeyConstraint("organization_id", "id", name="conversation_pk"),
+    Index("conversation_newest", "organization_id", "started_at", "id", "snapshot_id", "is_legacy"),
+    **_COMPACT,
+)
+
+# Which session changed, in commit order: what search, live pages and hooks read, each from its own cursor.
+change = Table(
+    "change",
+    metadata,
+    _organization(),
+    Column("seq", BigInteger, nullable=False),
+    Column("session_id", BigInteger, nullable=False),
+    PrimaryKeyConstraint("organization_id", "seq", name="change_pk"),
+    **_COMPACT,
+)

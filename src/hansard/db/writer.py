@@ -1,0 +1,186 @@
+"""The one writer: a thread that commits what is waiting in groups and answers once it is on disk.
+
+Every write of a process goes through here, so a commit's fsync is shared by all that wait for it, and no two
+connections of ours ever write or checkpoint at the same moment.
+"""
+
+import contextlib
+import fcntl
+import os
+import queue
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+from sqlalchemy import Connection, Engine
+from sqlalchemy.exc import DBAPIError
+
+from hansard.db.dialect import is_full, lock_organization
+from hansard.kit.errors import Busy, DiskFull, HansardError
+
+T = TypeVar("T")
+MOST_PER_COMMIT = 128
+CHECKPOINT_BYTES = 4 * 1024 * 1024
+CHECKPOINT_EVERY_S = 1.0
+IDLE_S = 1.0
+
+
+class ProcessLock:
+    """Keeps processes that share a data folder from writing or checkpointing at the same moment."""
+
+    def __init__(self, path: Path) -> None:
+        self._file = path.open("a")
+
+    @contextlib.contextmanager
+    def held(self) -> Iterator[None]:
+        """Wait for the lock, and hold it for the block."""
+        fcntl.flock(self._file, fcntl.LOCK_EX)
+        try:
+            yield
+        finally:
+            fcntl.flock(self._file, fcntl.LOCK_UN)
+
+    def close(self) -> None:
+        self._file.close()
+
+
+@dataclass(frozen=True)
+class _Job:
+    organization_id: int
+    work: Callable[[Connection], Any]
+    answer: "Future[Any]"
+
+
+class Writer:
+    """Runs pieces of work one after another in as few transactions as it can."""
+
+    def __init__(self, engine: Engine, *, lock: ProcessLock | None, most_waiting: int) -> None:
+        self._engine = engine
+        self._lock = lock
+        self._jobs: queue.Queue[_Job | None] = queue.Queue(maxsize=most_waiting)
+        self._is_closed = False
+        self._checkpoint_after = 0.0
+        self._thread = threading.Thread(target=self._run, name="hansard-writer", daemon=True)
+        self._thread.start()
+
+    def submit(self, organization_id: int, work: Callable[[Connection], T]) -> "Future[T]":
+        """Queue work for one organization; the future is done when its commit is on disk.
+
+        If the work raises, nothing of it is written and the future raises the same. Raises Busy at once when
+        too many wait, or the writer is closed.
+        """
+        answer: Future[T] = Future()
+        if self._is_closed:
+            raise Busy("The server is shutting down.")
+        try:
+            self._jobs.put_nowait(_Job(organization_id, work, answer))
+        except queue.Full:
+            raise Busy("Too many writes are waiting; try again in a moment.") from None
+        return answer
+
+    def close(self) -> None:
+        """Write what is waiting, then stop."""
+        if self._is_closed:
+            return
+        self._is_closed = True
+        self._jobs.put(None)
+        self._thread.join()
+        self._checkpoint()
+        self._engine.dispose()
+        if self._lock:
+            self._lock.close()
+
+    def _run(self) -> None:
+        is_open = True
+        while is_open:
+            group, is_open = self._next_group()
+            if group:
+                self._commit(group)
+            self._checkpoint_if_due()
+        while not self._jobs.empty():
+            late = self._jobs.get_nowait()
+            if late:
+                late.answer.set_exception(Busy("The server is shutting down."))
+
+    def _next_group(self) -> tuple[list[_Job], bool]:
+        """Wait for work and take all that is there, in order of organization so that locks cannot cross."""
+        taken: list[_Job | None] = []
+        with contextlib.suppress(queue.Empty):
+            taken.append(self._jobs.get(timeout=IDLE_S))
+            while len(taken) < MOST_PER_COMMIT:
+                taken.append(self._jobs.get_nowait())
+        group = sorted((job for job in taken if job), key=lambda job: job.organization_id)
+        return group, None not in taken
+
+    def _commit(self, group: list[_Job]) -> None:
+        done: list[tuple[_Job, Any]] = []
+        try:
+            with self._held(), self._engine.connect() as db, db.begin():
+                for job in group:
+                    self._do(db, job, done)
+        except Exception as error:
+            for job in group:
+                if not job.answer.done():
+                    job.answer.set_exception(_for_reader(error))
+            return
+        for job, result in done:
+            job.answer.set_result(result)
+
+    def _do(self, db: Connection, job: _Job, done: list[tuple[_Job, Any]]) -> None:
+        """Do one piece of work behind a savepoint, so that its failure takes back nothing of the others."""
+        if not job.answer.set_running_or_notify_cancel():
+            return
+        try:
+            with db.begin_nested():
+                lock_organization(db, job.organization_id)
+                result = job.work(db)
+        except DBAPIError as error:
+            if error.connection_invalidated or is_full(error):
+                raise
+            job.answer.set_exception(_for_reader(error))
+        except Exception as error:
+            job.answer.set_exception(error)
+        else:
+            done.append((job, result))
+
+    def _held(self) -> contextlib.AbstractContextManager[None]:
+        return self._lock.held() if self._lock else contextlib.nullcontext()
+
+    def _checkpoint_if_due(self) -> None:
+        if self._wal_bytes() > CHECKPOINT_BYTES and time.monotonic() > self._checkpoint_after:
+            self._checkpoint()
+            self._checkpoint_after = time.monotonic() + CHECKPOINT_EVERY_S
+
+    def _wal_bytes(self) -> int:
+        if not self._lock:
+            return 0
+        try:
+            return os.stat(f"{self._engine.url.database}-wal").st_size
+        except OSError:
+            return 0
+
+    def _checkpoint(self) -> None:
+        """Move the log into the file. A reader in the way makes it do less, which the next one makes up for."""
+        if not self._lock:
+            return
+        with contextlib.suppress(DBAPIError), self._lock.held(), self._engine.connect() as db:
+            driver = db.connection.driver_connection
+            if driver is not None:
+                driver.execute("PRAGMA busy_timeout=0")
+                driver.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+                driver.execute("PRAGMA busy_timeout=10000")
+
+
+def _for_reader(error: Exception) -> Exception:
+    """Say in a sentence why a write could not be done; only what passes by itself is worth another try."""
+    if isinstance(error, HansardError) or not isinstance(error, DBAPIError):
+        return error
+    if is_full(error):
+        return DiskFull("There is no room left on the disk; nothing was written.")
+    if error.connection_invalidated:
+        return Busy("The database cannot be reached; nothing was written.")
+    return error

@@ -1,0 +1,103 @@
+"""Every setting, its default and one line about it; read from flags, then environment, then a TOML file."""
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
+
+PREFIX = "HANSARD_"
+# Variables of the recorder and of the tests, which are not the server's to refuse.
+OTHERS_VARIABLES = ("HANSARD_URL", "HANSARD_API_KEY", "HANSARD_DISABLED", "HANSARD_CONFIG")
+OTHERS_PREFIX = "HANSARD_TEST_"
+DEFAULT_FILE = Path("hansard.toml")
+
+
+class SettingError(Exception):
+    """A setting that is unknown or has a value that cannot be; the message names it and where it stands."""
+
+
+def _setting(default: Any, about: str) -> Any:
+    return field(default=default, metadata={"about": about})
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What can be set. The field's name is the TOML key; in capitals after HANSARD_ it is the variable."""
+
+    data: Path = _setting(Path("hansard-data"), "The folder that holds the SQLite database.")
+    database_url: str | None = _setting(None, "postgresql://… to use PostgreSQL instead of SQLite.")
+    host: str = _setting("127.0.0.1", "The address to listen on.")
+    port: int = _setting(8700, "The port to listen on.")
+    abandoned_after_s: float = _setting(3600.0, "Seconds of silence after which a session is closed.")
+    conversation_idle_s: float = _setting(
+        86400.0, "Seconds within which a messaging session continues the last conversation."
+    )
+    body_timeout_s: float = _setting(30.0, "Seconds a request of events may take to arrive.")
+    waiting_writes: int = _setting(2000, "Requests that may wait for the writer before new ones get 503.")
+
+
+@dataclass(frozen=True)
+class Sourced:
+    """The settings and, for each, where its value came from."""
+
+    settings: Settings
+    sources: Mapping[str, str]
+
+
+def read_settings(flags: Mapping[str, Any], environ: Mapping[str, str], file: Path | None = None) -> Sourced:
+    """Read the settings: flags win over the environment, which wins over the TOML file.
+
+    `file` defaults to HANSARD_CONFIG, then to `hansard.toml` where there is one.
+    Raises SettingError for an unknown setting or a value of the wrong type.
+    """
+    known = {f.name: f for f in fields(Settings)}
+    values: dict[str, Any] = {}
+    sources = dict.fromkeys(known, "default")
+    for source, given in (
+        *_from_file(file, environ),
+        ("environment", _from_environ(environ, known)),
+        ("flag", {k: v for k, v in flags.items() if v is not None}),
+    ):
+        for name, value in given.items():
+            values[name] = _converted(name, value, known, source)
+            sources[name] = source
+    return Sourced(Settings(**values), sources)
+
+
+def _from_file(file: Path | None, environ: Mapping[str, str]) -> list[tuple[str, dict[str, Any]]]:
+    named = file or (Path(environ["HANSARD_CONFIG"]) if environ.get("HANSARD_CONFIG") else None)
+    path = named or DEFAULT_FILE
+    if not path.is_file():
+        if named:
+            raise SettingError(f"There is no settings file {path}.")
+        return []
+    try:
+        return [(str(path), tomllib.loads(path.read_text(encoding="utf-8")))]
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise SettingError(f"{path} is not TOML: {error}.") from None
+
+
+def _from_environ(environ: Mapping[str, str], known: Mapping[str, Any]) -> dict[str, str]:
+    found = {}
+    for variable, value in environ.items():
+        if not variable.startswith(PREFIX) or variable in OTHERS_VARIABLES:
+            continue
+        if variable.startswith(OTHERS_PREFIX) or value == "":
+            continue
+        name = variable.removeprefix(PREFIX).lower()
+        if name not in known:
+            raise SettingError(f"{variable} in the environment is not a setting of Hansard's.")
+        found[name] = value
+    return found
+
+
+def _converted(name: str, value: Any, known: Mapping[str, Any], source: str) -> Any:
+    if name not in known:
+        raise SettingError(f"{name!r} in {source} is not a setting of Hansard's.")
+    try:
+        return TypeAdapter[Any](known[name].type).validate_python(value)
+    except ValidationError as error:
+        raise SettingError(f"{name} from {source} cannot be {value!r}: {error.errors()[0]['msg']}.") from None

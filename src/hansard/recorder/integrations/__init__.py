@@ -1,0 +1,1 @@
+"""One file per framework, each with one function `attach`."""

@@ -1,0 +1,220 @@
+"""Recorder and SessionRecorder: what an agent says of its sessions, turned into events.
+
+Every method returns at once and never raises; what cannot be recorded is counted and said once in the log.
+"""
+
+import functools
+import itertools
+import json
+import logging
+import os
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime, timedelta
+from types import TracebackType
+from typing import Any, Literal, ParamSpec, Self
+
+from hansard.recorder.outbox import Outbox, Stats
+from hansard.wire import LatencyCategory, Role, UsageCategory, instant_of
+
+_log = logging.getLogger("hansard.recorder")
+_numbers = itertools.count()
+P = ParamSpec("P")
+
+
+def quietly(method: Callable[P, None]) -> Callable[P, None]:
+    """Let nothing a recorder does reach the agent: an error is logged, with its cause, and that is all."""
+
+    @functools.wraps(method)
+    def run(*args: P.args, **kwargs: P.kwargs) -> None:
+        try:
+            method(*args, **kwargs)
+        except Exception:
+            _log.warning("Hansard could not record this.", exc_info=True)
+
+    return run
+
+
+class Recorder:
+    """Sends what agents record to a Hansard server.
+
+    `url` and `api_key` default to HANSARD_URL and HANSARD_API_KEY. One recorder serves a whole process, from any
+    thread. `HANSARD_DISABLED=1` makes it record nothing.
+    """
+
+    def __init__(self, url: str | None = None, api_key: str | None = None) -> None:
+        url = url or os.environ.get("HANSARD_URL", "http://127.0.0.1:8700")
+        api_key = api_key or os.environ.get("HANSARD_API_KEY", "")
+        self._is_disabled = os.environ.get("HANSARD_DISABLED") == "1"
+        self._outbox = Outbox(url, api_key)
+
+    def session(self, *, service: str, sid: str, at: datetime | None = None, **fields: Any) -> "SessionRecorder":
+        """Begin recording a session: `fields` are those of `hansard.Session`, as known now.
+
+        The service and the id it gave the session (a call sid, a room id) make it one: recorded again, or by
+        somebody else too, it stays one session.
+        """
+        return SessionRecorder(self._put, service, sid, at, fields)
+
+    def flush(self, timeout_s: float = 10.0) -> bool:
+        """Wait until the server has everything recorded so far; False when that took too long."""
+        return self._outbox.flush(timeout_s)
+
+    def close(self, timeout_s: float = 5.0) -> None:
+        """Deliver what can be delivered in time. Called by itself, with less time, when the program ends."""
+        self._outbox.close(timeout_s)
+
+    def stats(self) -> Stats:
+        """How many events are queued, sent, and, by reason, dropped."""
+        return self._outbox.stats()
+
+    def _put(self, event: Mapping[str, Any]) -> None:
+        if self._is_disabled:
+            return
+        try:
+            line = json.dumps(event, default=str, separators=(",", ":"), allow_nan=False).encode()
+        except Exception:
+            self._outbox.drop("not JSON")
+            raise
+        self._outbox.put(line)
+
+
+class SessionRecorder:
+    """One session being recorded. As a context manager it ends the session when the block does."""
+
+    def __init__(
+        self,
+        put: Callable[[Mapping[str, Any]], None],
+        service: str,
+        sid: str,
+        at: datetime | None,
+        fields: Mapping[str, Any],
+    ) -> None:
+        self._put = put
+        self._key = {"service": service, "sid": sid}
+        self._counts: Counter[str] = Counter()
+        self._is_ended = False
+        self._start(at, fields)
+
+    @quietly
+    def _start(self, at: datetime | None, fields: Mapping[str, Any]) -> None:
+        self._record("session.start", at, fields)
+
+    @quietly
+    def user(self, text: str, *, at: datetime | None = None, **more: Any) -> None:
+        """The user said this. `more`: lang, started_at, ended_at, confidence, interrupted."""
+        self._say("user", text, at, more)
+
+    @quietly
+    def agent(self, text: str, *, at: datetime | None = None, **more: Any) -> None:
+        """The agent said this. `more`: lang, started_at, ended_at, interrupted."""
+        self._say("agent", text, at, more)
+
+    @quietly
+    def tool_call(
+        self,
+        name: str,
+        arguments: Any = None,
+        *,
+        result: Any = None,
+        error: Any = None,
+        call_id: str | None = None,
+        duration_ms: float | None = None,
+        at: datetime | None = None,
+        **more: Any,
+    ) -> None:
+        """The agent called a tool. `at` is when; left out, it is `duration_ms` ago.
+
+        Recorded twice with the same `call_id`, first without and then with a result, it is one call.
+        """
+        made_at = at or datetime.now(UTC) - timedelta(milliseconds=duration_ms or 0)
+        said = {"call_id": call_id, "name": name, "arguments": arguments, "result": result, "error": error}
+        self._record("tool_call", made_at, {**said, "duration_ms": duration_ms, **more})
+
+    @quietly
+    def latency(
+        self,
+        category: LatencyCategory,
+        label: str,
+        duration_ms: float,
+        *,
+        started_at: datetime | None = None,
+        metadata: list[str] | None = None,
+        at: datetime | None = None,
+        **more: Any,
+    ) -> None:
+        """A part of an answer took this long; without `started_at` it ended just now."""
+        said = {"category": category, "label": label, "duration_ms": duration_ms, "started_at": started_at}
+        self._record("latency", at, {**said, "metadata": metadata, **more})
+
+    @quietly
+    def event(self, type: str, *, at: datetime | None = None, **more: Any) -> None:  # noqa: A002 - the wire's name
+        """Something happened beside the talk. `more`: category, source, source_id, user_id, description, attributes."""
+        self._record("event", at, {"type": type, **more})
+
+    @quietly
+    def usage(self, category: UsageCategory, *, at: datetime | None = None, **more: Any) -> None:
+        """What a model was given and gave. `more`: model, provider, input_tokens, output_tokens, cost, currency, …"""
+        self._record("usage", at, {"category": category, **more})
+
+    @quietly
+    def label(
+        self,
+        code: str,
+        *,
+        type: Literal["auto-rating", "human-rating"] = "auto-rating",  # noqa: A002 - the wire's name
+        at: datetime | None = None,
+        **more: Any,
+    ) -> None:
+        """A judgement: GOOD, OK, BAD or N/A. `more`: comments, issue_categories, user_email."""
+        self._record("label", at, {"type": type, "code": code, **more})
+
+    @quietly
+    def update(self, **fields: Any) -> None:
+        """Say or correct fields of the session; `summary` and `rating` among them."""
+        self._record("session.update", None, fields)
+
+    @quietly
+    def end(self, reason: str | None = None, *, at: datetime | None = None, **fields: Any) -> None:
+        """The session is over. Says how much was recorded, so that the server can tell what is missing.
+
+        Doing it again changes nothing.
+        """
+        if self._is_ended:
+            return
+        self._is_ended = True
+        counts = {kind: self._counts[kind] for kind in ("message", "tool_call", "latency", "event")}
+        self._record("session.end", at, {"reason": reason, "counts": counts, **fields})
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.end("completed" if error is None else "error")
+
+    def _say(self, role: Role, text: str, at: datetime | None, more: Mapping[str, Any]) -> None:
+        self._record("message", at, {"role": role, "text": text, **more})
+
+    def _record(self, kind: str, at: datetime | None, data: Mapping[str, Any]) -> None:
+        self._counts[kind] += 1
+        self._put(
+            {
+                "id": _new_id(),
+                "session": self._key,
+                "kind": kind,
+                "at": instant_of(at or datetime.now(UTC)),
+                "data": {name: _written(value) for name, value in data.items() if value is not None},
+            }
+        )
+
+
+def _written(value: Any) -> Any:
+    return instant_of(value) if isinstance(value, datetime) else value
+
+
+def _new_id() -> str:
+    """Unique, and later than the one before it when both are sorted: events of one instant keep their order."""
+    return f"{time.time_ns():016x}{next(_numbers) % 2**32:08x}{os.urandom(4).hex()}"

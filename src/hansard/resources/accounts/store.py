@@ -1,0 +1,100 @@
+"""All SQL about organizations and API keys."""
+
+import hmac
+from collections.abc import Iterable
+from datetime import datetime
+
+from sqlalchemy import Connection, RowMapping, func, select, update
+
+from hansard.db.counters import next_numbers
+from hansard.db.tables import api_key, organization
+from hansard.kit.errors import Conflict, Invalid, NotFound
+from hansard.resources.accounts.keys import find_key_ids, hash_of, new_key
+from hansard.resources.accounts.schemas import ApiKey, Caller, Organization, Scope
+
+# Keys are looked up before anybody is known, and organizations are nobody's: they are numbered on their own.
+EVERYBODY = 0
+
+
+def find_caller(db: Connection, key: str) -> Caller | None:
+    """The holder of this key; None when it is none of ours, wrong, or revoked."""
+    ids = find_key_ids(key)
+    if ids is None:
+        return None
+    asked = select(api_key).where(api_key.c.organization_id == ids.organization_id, api_key.c.id == ids.key_id)
+    row = db.execute(asked).mappings().one_or_none()
+    if row is None or row["revoked_at"] or not hmac.compare_digest(row["hash"], hash_of(key)):
+        return None
+    return Caller(ids.organization_id, ids.key_id, _scopes(row))
+
+
+def add_organization(db: Connection, name: str, now: datetime) -> Organization:
+    """Found an organization. Raises Conflict when the name is taken, Invalid when it is empty."""
+    if not name.strip():
+        raise Invalid("An organization needs a name.")
+    if find_organization(db, name):
+        raise Conflict(f"There is an organization {name!r} already.")
+    (number,) = next_numbers(db, EVERYBODY, "organization", 1)
+    db.execute(organization.insert().values(id=number, name=name, created_at=now))
+    return Organization(number, name, now)
+
+
+def find_organization(db: Connection, name: str) -> Organization | None:
+    row = db.execute(select(organization).where(organization.c.name == name)).mappings().one_or_none()
+    return Organization(**row) if row else None
+
+
+def get_organization(db: Connection, name: str) -> Organization:
+    """Raises NotFound."""
+    found = find_organization(db, name)
+    if found is None:
+        raise NotFound(f"There is no organization {name!r}.")
+    return found
+
+
+def list_organizations(db: Connection) -> list[Organization]:
+    rows = db.execute(select(organization).order_by(organization.c.id)).mappings()
+    return [Organization(**row) for row in rows]
+
+
+def add_key(
+    db: Connection, organization_id: int, name: str, scopes: Iterable[Scope], now: datetime
+) -> tuple[ApiKey, str]:
+    """Make a key; its text is returned this once and kept nowhere."""
+    if not name.strip():
+        raise Invalid("A key needs a name.")
+    (number,) = next_numbers(db, organization_id, "api_key", 1)
+    key = new_key(organization_id, number)
+    made = ApiKey(organization_id, number, name, frozenset(scopes), now, None)
+    db.execute(
+        api_key.insert().values(
+            organization_id=organization_id,
+            id=number,
+            name=name,
+            hash=hash_of(key),
+            scopes=" ".join(sorted(made.scopes)),
+            created_at=now,
+        )
+    )
+    return made, key
+
+
+def list_keys(db: Connection, organization_id: int) -> list[ApiKey]:
+    asked = select(api_key).where(api_key.c.organization_id == organization_id).order_by(api_key.c.id)
+    return [_shown(row) for row in db.execute(asked).mappings()]
+
+
+def change_key_to_revoked(db: Connection, organization_id: int, key_id: int, now: datetime) -> None:
+    """Make a key open nothing from now on; doing it again changes nothing. Raises NotFound."""
+    mine = (api_key.c.organization_id == organization_id) & (api_key.c.id == key_id)
+    changed = db.execute(update(api_key).where(mine).values(revoked_at=func.coalesce(api_key.c.revoked_at, now)))
+    if not changed.rowcount:
+        raise NotFound(f"There is no key {key_id}.")
+
+
+def _shown(row: RowMapping) -> ApiKey:
+    return ApiKey(row["organization_id"], row["id"], row["name"], _scopes(row), row["created_at"], row["revoked_at"])
+
+
+def _scopes(row: RowMapping) -> frozenset[Scope]:
+    return frozenset(Scope(scope) for scope in row["scopes"].split())

@@ -1,0 +1,1 @@
+"""Conversations: sessions that belong together."""

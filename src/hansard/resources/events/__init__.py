@@ -1,0 +1,1 @@
+"""Events: what happened in sessions beside the talk, such as transfers."""

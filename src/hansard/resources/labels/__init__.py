@@ -1,0 +1,1 @@
+"""Labels: what people and programs thought of a session."""

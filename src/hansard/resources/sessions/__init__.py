@@ -1,0 +1,1 @@
+"""Sessions, the trunk: what was recorded, folded into what the API answers."""

@@ -1,0 +1,94 @@
+"""Session events in, the session's own fields out."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from hansard.kit.text import fold
+from hansard.resources.sessions.turns import in_order
+from hansard.wire import SESSION_KINDS, Child, SessionData, moment_of
+
+# What a label, a bill or a correction says comes after the talk and does not make it longer.
+TALK_KINDS = ("session.start", "message", "tool_call", "latency", "event", "session.end")
+_KNOWN = frozenset(SessionData.__annotations__)
+
+
+@dataclass
+class Header:
+    """What the writers said of a session. `fields` holds no nulls; `metadata` the keys we do not know."""
+
+    fields: dict[str, Any] = field(default_factory=dict)
+    metadata: dict[str, Any] = field(default_factory=dict)
+    started_at: datetime | None = None
+    ended_at: datetime | None = None
+
+
+def header(children: Iterable[Child]) -> Header:
+    """Fold the session events, in the order of the record: the later word counts, null says nothing."""
+    made = Header()
+    for child in in_order(children):
+        if child["kind"] not in SESSION_KINDS:
+            continue
+        for name, value in child["data"].items():
+            if value is not None:
+                (made.fields if name in _KNOWN else made.metadata)[name] = value
+        at = moment_of(child["at"])
+        if child["kind"] == "session.start":
+            made.started_at = made.started_at or at
+        if child["kind"] == "session.end":
+            made.ended_at = at
+    if "timestamp" in made.fields:
+        made.started_at = moment_of(made.fields["timestamp"])
+    return made
+
+
+def fields_of(said: dict[str, Any]) -> dict[str, Any]:
+    """The columns of a session that repeat what was said; flags that clients read as false when unsaid are false."""
+    return {
+        "source": said.get("source"),
+        "target": said.get("target"),
+        "source_folded": fold(said.get("source")),
+        "target_folded": fold(said.get("target")),
+        "is_test": said.get("is_test", False),
+        "is_legacy": said.get("is_legacy", False),
+        "is_outbound": said.get("is_outbound"),
+        "user_terminated": said.get("user_terminated"),
+        "transfer_voicemail_detected": said.get("transfer_voicemail_detected"),
+        "override_timestamp": said.get("override_timestamp"),
+        "summary": said.get("summary"),
+        "rating": said.get("rating"),
+    }
+
+
+def duration_s(head: Header, started_at: datetime, last_at: datetime | None) -> float:
+    """How long an ended session lasted, in seconds: as its writer says, else from its start to its last instant."""
+    said = head.fields.get("duration")
+    if said is not None:
+        return float(said)
+    return max(0.0, ((last_at or started_at) - started_at) / timedelta(seconds=1))
+
+
+def instants(child: Child) -> list[datetime]:
+    """When this was part of the talk: its instant, and where it says so, its first and last."""
+    if child["kind"] not in TALK_KINDS:
+        return []
+    data = child["data"]
+    said = (child["at"], data.get("started_at"), data.get("ended_at"))
+    return [moment_of(text) for text in said if isinstance(text, str) and _is_instant(child, text)]
+
+
+def _is_instant(child: Child, text: str) -> bool:
+    """Only messages and latencies have checked `started_at` and `ended_at`; elsewhere they are metadata."""
+    return text == child["at"] or child["kind"] in ("message", "latency")
+
+
+def declared_counts(children: Iterable[Child]) -> dict[str, int]:
+    """How much of each kind the writer says it wrote; empty when it says nothing."""
+    counts: dict[str, int] = header(children).fields.get("counts", {})
+    return counts
+
+
+def is_ended(children: Iterable[Child]) -> bool:
+    """Whether its writer ended the session."""
+    return any(child["kind"] == "session.end" for child in children)

@@ -1,0 +1,396 @@
+"""The one way into the record: events in, sessions changed, all SQL that writes them.
+
+Events may come in any order, any number of times, before the start or long after the end. Whatever the order,
+the same events leave the same rows: a session is a fold over its children, and where only a few of them must be
+read to know the result, only those are read.
+"""
+
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from pydantic_core import to_json
+from sqlalchemy import Connection, Table, bindparam, delete, or_, select, update
+
+from hansard.db.counters import next_numbers
+from hansard.db.dialect import upsert
+from hansard.db.tables import body, change, child, event, label, session
+from hansard.resources.sessions.header import (
+    TALK_KINDS,
+    Header,
+    duration_s,
+    fields_of,
+    header,
+    instants,
+    is_ended,
+)
+from hansard.resources.sessions.labelling import label_row, shown_label_id
+from hansard.resources.sessions.packing import PACKING, packed
+from hansard.resources.sessions.snapshots import snapshot_ids
+from hansard.resources.sessions.store import find_bodies, find_rows
+from hansard.resources.sessions.threads import Move, link_threads, refresh_conversations, thread_of
+from hansard.resources.sessions.turns import json_text
+from hansard.wire import SESSION_KINDS, Child, Event, moment_of
+
+Key = tuple[str, str]
+
+
+@dataclass
+class Intake:
+    """What became of a batch: one outcome per event, in its order, and the ids of the sessions it touched."""
+
+    accepted: list[int] = field(default_factory=list)
+    duplicates: list[int] = field(default_factory=list)
+    conflicts: list[int] = field(default_factory=list)
+    session_ids: dict[Key, int] = field(default_factory=dict)
+    label_ids: list[int] = field(default_factory=list)
+
+
+@dataclass
+class _Draft:
+    """One session while a batch is being added to it."""
+
+    row: dict[str, Any]
+    before: dict[str, Any] | None  # the row as it is stored; None for a new session
+    known: dict[str, Child]  # of the stored children, all or as many as the batch makes it necessary to know
+    fresh: dict[str, Child] = field(default_factory=dict)
+
+    @property
+    def id(self) -> int:
+        return int(self.row["id"])
+
+    @property
+    def children(self) -> list[Child]:
+        return [*self.known.values(), *self.fresh.values()]
+
+    @property
+    def was_packed(self) -> bool:
+        return self.before is not None and self.before["ended_at"] is not None
+
+    def has_fresh(self, kinds: Collection[str]) -> bool:
+        return any(one["kind"] in kinds for one in self.fresh.values())
+
+    def differs(self, *names: str) -> bool:
+        """Whether any of these columns is about to change; for a new session, whether there is one at all."""
+        before = self.before
+        return before is None or any(self.row[name] != before[name] for name in names)
+
+
+def add_events(db: Connection, organization_id: int, events: Sequence[Event], now: datetime, idle: timedelta) -> Intake:
+    """Add checked events to their sessions, founding those that are new.
+
+    An event whose id the session has already is a duplicate when its content is the same, else a conflict: the
+    first stays. `idle` is how long a messaging conversation stays open. The transaction must hold the
+    organization (`Database.write` does).
+    """
+    intake = Intake()
+    drafts = _drafts(db, organization_id, events, now)
+    for index, one in enumerate(events):
+        _sort_in(drafts[_key(one)], one, index, intake)
+    intake.session_ids = {key: draft.id for key, draft in drafts.items()}
+    touched = [draft for draft in drafts.values() if draft.fresh]
+    if touched:
+        intake.label_ids = _describe(db, organization_id, touched, now)
+        _write(db, organization_id, touched, idle)
+    return intake
+
+
+def _key(one: Event) -> Key:
+    return one["session"]["service"], one["session"]["sid"]
+
+
+def _sort_in(draft: _Draft, one: Event, index: int, intake: Intake) -> None:
+    made = Child(id=one["id"], kind=one["kind"], at=one["at"], data=one["data"])
+    stored = draft.known.get(one["id"]) or draft.fresh.get(one["id"])
+    if stored is None:
+        draft.fresh[one["id"]] = made
+        intake.accepted.append(index)
+    elif stored == made:
+        intake.duplicates.append(index)
+    else:
+        intake.conflicts.append(index)
+
+
+def _drafts(db: Connection, organization_id: int, events: Sequence[Event], now: datetime) -> dict[Key, _Draft]:
+    """The sessions of a batch, each with the stored children that can matter to it."""
+    by_key: dict[Key, list[Event]] = {}
+    for one in events:
+        by_key.setdefault(_key(one), []).append(one)
+    rows = _rows(db, organization_id, by_key)
+    numbers = iter(_new_ids(db, organization_id, len(by_key) - len(rows)))
+    known = _known(db, organization_id, rows, by_key)
+    return {
+        key: _Draft(
+            row=dict(rows[key]) if key in rows else _new_row(organization_id, next(numbers), key, now),
+            before=rows.get(key),
+            known=known.get(key, {}),
+        )
+        for key in by_key
+    }
+
+
+def _rows(db: Connection, organization_id: int, keys: Iterable[Key]) -> dict[Key, dict[str, Any]]:
+    wanted = set(keys)
+    asked = select(session).where(
+        session.c.organization_id == organization_id, session.c.sid.in_({sid for _, sid in wanted})
+    )
+    rows = {(row["service"], row["sid"]): dict(row) for row in db.execute(asked).mappings()}
+    return {key: row for key, row in rows.items() if key in wanted}
+
+
+def _new_ids(db: Connection, organization_id: int, count: int) -> range:
+    return next_numbers(db, organization_id, "session", count) if count else range(0)
+
+
+def _new_row(organization_id: int, number: int, key: Key, now: datetime) -> dict[str, Any]:
+    row: dict[str, Any] = dict.fromkeys(session.c.keys())
+    service, sid = key
+    return row | {
+        "organization_id": organization_id,
+        "id": number,
+        "service": service,
+        "sid": sid,
+        "is_abandoned": False,
+        "received_at": now,
+    }
+
+
+def _known(
+    db: Connection,
+    organization_id: int,
+    rows: dict[Key, dict[str, Any]],
+    by_key: dict[Key, list[Event]],
+) -> dict[Key, dict[str, Child]]:
+    """Stored children by id: all of an ended session and of one that ends now, else the few that can matter."""
+    ended = [row["id"] for row in rows.values() if row["ended_at"] is not None]
+    ending = [rows[key]["id"] for key in rows if is_ended(by_key[key]) and rows[key]["ended_at"] is None]
+    running = [row["id"] for row in rows.values() if row["id"] not in {*ended, *ending}]
+    sent_ids = {one["id"] for key in rows for one in by_key[key]}
+    found: dict[int, list[Child]] = {}
+    if ended:
+        found |= find_bodies(db, organization_id, ended)
+    if ending:
+        found |= find_rows(db, organization_id, ending)
+    if running:
+        can_matter = or_(child.c.id.in_(sent_ids), child.c.kind.in_(SESSION_KINDS))
+        found |= find_rows(db, organization_id, running, can_matter)
+    return {key: {one["id"]: one for one in found[row["id"]]} for key, row in rows.items()}
+
+
+def _describe(db: Connection, organization_id: int, drafts: Sequence[_Draft], now: datetime) -> list[int]:
+    """Fold what is known of each session into its row; give the ids of the labels that were added."""
+    heads = [header(draft.children) for draft in drafts]
+    said = [(draft.row["service"], head.fields) for draft, head in zip(drafts, heads, strict=True)]
+    snapshots = snapshot_ids(db, organization_id, said)
+    added, shown = _add_labels(db, organization_id, drafts)
+    for draft, head, snapshot_id in zip(drafts, heads, snapshots, strict=True):
+        row = draft.row
+        _set_times(draft, head)
+        row |= fields_of(head.fields)
+        row |= {
+            "snapshot_id": snapshot_id,
+            "label_id": shown.get(draft.id, row["label_id"]),
+            "metadata": to_json(head.metadata).decode() if head.metadata else None,
+            "received_at": now,
+        }
+        row["thread"] = thread_of(row["service"], head.fields)
+        row["named_conversation"] = "conversation_id" in head.fields
+        if row["named_conversation"]:
+            row["conversation_id"] = head.fields["conversation_id"]
+        elif draft.differs("thread", "named_conversation"):
+            row["conversation_id"] = str(draft.id)
+    return added
+
+
+def _set_times(draft: _Draft, head: Header) -> None:
+    """When it began and ended, and how long it lasted, as far as that is known."""
+    row = draft.row
+    talk = [at for one in draft.fresh.values() for at in instants(one)]
+    row["first_at"] = min([*talk, row["first_at"]] if row["first_at"] else talk, default=None)
+    row["last_at"] = max([*talk, row["last_at"]] if row["last_at"] else talk, default=None)
+    row["started_at"] = head.started_at or row["first_at"] or _first_word(draft)
+    if head.ended_at:
+        row |= {"ended_at": head.ended_at, "end_reason": head.fields.get("reason"), "is_abandoned": False}
+    elif draft.has_fresh(TALK_KINDS):
+        row |= {"ended_at": None, "end_reason": None, "is_abandoned": False}
+    row["duration_s"] = duration_s(head, row["started_at"], row["last_at"]) if row["ended_at"] else None
+
+
+def _first_word(draft: _Draft) -> datetime:
+    """The first instant of a session that so far has only labels and the like."""
+    heard = [moment_of(one["at"]) for one in draft.fresh.values()]
+    return min([*heard, draft.row["started_at"]] if draft.row["started_at"] else heard)
+
+
+def _add_labels(
+    db: Connection, organization_id: int, drafts: Sequence[_Draft]
+) -> tuple[list[int], dict[int, int | None]]:
+    """Write the fresh labels; give their ids and, for each session that got any, which it is now shown with."""
+    fresh = {
+        draft.id: [one for one in draft.fresh.values() if one["kind"] == "label"]
+        for draft in drafts
+        if draft.has_fresh(("label",))
+    }
+    if not fresh:
+        return [], {}
+    asked = select(label.c.session_id, label.c.id, label.c.type, label.c.at).where(
+        label.c.organization_id == organization_id, label.c.session_id.in_(fresh)
+    )
+    have: dict[int, list[dict[str, Any]]] = {number: [] for number in fresh}
+    for row in db.execute(asked).mappings():
+        have[row["session_id"]].append(dict(row))
+    made = []
+    for number, children in fresh.items():
+        for one in children:
+            made.append(label_row(organization_id, number, one, taken={row["id"] for row in have[number]}))
+            have[number].append(made[-1])
+    db.execute(label.insert(), made)
+    return [row["id"] for row in made], {number: shown_label_id(rows) for number, rows in have.items()}
+
+
+def _write(db: Connection, organization_id: int, drafts: Sequence[_Draft], idle: timedelta) -> None:
+    _write_sessions(db, organization_id, drafts)
+    _write_children(db, organization_id, drafts)
+    _write_events(db, organization_id, drafts)
+    changed = {draft.id for draft in drafts}
+    changed |= _write_conversations(db, organization_id, drafts, idle)
+    add_changes(db, organization_id, sorted(changed))
+
+
+def _write_sessions(db: Connection, organization_id: int, drafts: Sequence[_Draft]) -> None:
+    """Insert the new rows; of the others write only what changed, to spare the indexes of what did not."""
+    new = [draft.row for draft in drafts if draft.before is None]
+    if new:
+        db.execute(session.insert(), new)
+    changes: dict[tuple[str, ...], list[dict[str, Any]]] = {}
+    for draft in drafts:
+        if draft.before is not None:
+            names = tuple(name for name in draft.row if draft.differs(name))
+            changes.setdefault(names, []).append({"key": draft.id} | {name: draft.row[name] for name in names})
+    mine = (session.c.organization_id == organization_id) & (session.c.id == bindparam("key"))
+    for names, rows in changes.items():
+        db.execute(update(session).where(mine).values({name: bindparam(name) for name in names}), rows)
+
+
+def _write_children(db: Connection, organization_id: int, drafts: Sequence[_Draft]) -> None:
+    """Keep the invariant: rows while a session runs, one body once it has ended."""
+    bodies, rows, unrowed, unpacked = [], [], [], []
+    for draft in drafts:
+        if draft.row["ended_at"]:
+            bodies.append(_body_row(organization_id, draft.id, draft.children))
+            if draft.before and not draft.was_packed:
+                unrowed.append(draft.id)
+            continue
+        if draft.was_packed:
+            unpacked.append(draft.id)
+        rows += [
+            _child_row(organization_id, draft.id, one)
+            for one in (draft.children if draft.was_packed else draft.fresh.values())
+        ]
+    _remove(db, organization_id, child, unrowed)
+    _remove(db, organization_id, body, unpacked)
+    upsert(db, body, bodies, key=("organization_id", "session_id"))
+    if rows:
+        db.execute(child.insert(), rows)
+
+
+def _body_row(organization_id: int, number: int, children: Sequence[Child]) -> dict[str, Any]:
+    return {
+        "organization_id": organization_id,
+        "session_id": number,
+        "packing": PACKING,
+        "packed": packed(children),
+    }
+
+
+def _child_row(organization_id: int, number: int, one: Child) -> dict[str, Any]:
+    return {
+        "organization_id": organization_id,
+        "session_id": number,
+        "id": one["id"],
+        "kind": one["kind"],
+        "at": one["at"],
+        "data": to_json(one["data"]).decode(),
+    }
+
+
+def _remove(db: Connection, organization_id: int, table: Table, ids: Sequence[int]) -> None:
+    if ids:
+        mine = (table.c.organization_id == organization_id) & table.c.session_id.in_(ids)
+        db.execute(delete(table).where(mine))
+
+
+def _write_events(db: Connection, organization_id: int, drafts: Sequence[_Draft]) -> None:
+    """What the list of events shows; the children stay the truth."""
+    names = ("source", "source_id", "category", "type", "user_id", "description")
+    rows = [
+        {
+            "organization_id": organization_id,
+            "session_id": draft.id,
+            "id": one["id"],
+            "at": moment_of(one["at"]),
+            "attributes": json_text(one["data"].get("attributes")),
+        }
+        | {name: one["data"].get(name) for name in names}
+        for draft in drafts
+        for one in draft.fresh.values()
+        if one["kind"] == "event"
+    ]
+    if rows:
+        db.execute(event.insert(), rows)
+
+
+def _write_conversations(db: Connection, organization_id: int, drafts: Sequence[_Draft], idle: timedelta) -> set[int]:
+    """Bring conversations up to date; give the other sessions that moved to another one."""
+    stale = set()
+    moves = []
+    for draft in drafts:
+        row, before = draft.row, draft.before or {}
+        if draft.differs("conversation_id", "started_at", "snapshot_id", "is_legacy"):
+            stale |= {row["conversation_id"], before.get("conversation_id")} - {None}
+        if (row["thread"] or before.get("thread")) and draft.differs("thread", "started_at", "last_at"):
+            moves += [Move(one["thread"], one["started_at"]) for one in (row, before) if one.get("thread")]
+    moved = link_threads(db, organization_id, moves, idle)
+    refresh_conversations(db, organization_id, stale | moved.conversation_ids)
+    return moved.session_ids
+
+
+def add_changes(db: Connection, organization_id: int, ids: Sequence[int]) -> None:
+    """Note in the change log that these sessions are no longer what they were."""
+    seqs = next_numbers(db, organization_id, "change", len(ids))
+    rows = [
+        {"organization_id": organization_id, "seq": seq, "session_id": number}
+        for seq, number in zip(seqs, ids, strict=True)
+    ]
+    db.execute(change.insert(), rows)
+
+
+def close_abandoned(db: Connection, organization_id: int, silent_since: datetime, most: int = 100) -> int:
+    """Close the sessions from which nothing has come since then; give how many, at most `most`.
+
+    They are packed like any ended session, and reopened by what still arrives.
+    """
+    asked = (
+        select(session)
+        .where(
+            session.c.organization_id == organization_id,
+            session.c.ended_at.is_(None),
+            session.c.received_at < silent_since,
+        )
+        .order_by(session.c.received_at)
+        .limit(most)
+    )
+    rows = [dict(row) for row in db.execute(asked).mappings()]
+    found = find_rows(db, organization_id, [row["id"] for row in rows])
+    drafts = [_Draft(dict(row), row, {one["id"]: one for one in found[row["id"]]}) for row in rows]
+    for draft in drafts:
+        row = draft.row
+        row["ended_at"] = row["last_at"] or row["started_at"]
+        row |= {"is_abandoned": True, "end_reason": "abandoned"}
+        row["duration_s"] = duration_s(header(draft.children), row["started_at"], row["ended_at"])
+    if drafts:
+        _write_sessions(db, organization_id, drafts)
+        _write_children(db, organization_id, drafts)
+        add_changes(db, organization_id, [draft.id for draft in drafts])
+    return len(drafts)

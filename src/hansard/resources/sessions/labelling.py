@@ -1,0 +1,48 @@
+"""Labels as they come out of label events, and which of them a session is shown with."""
+
+import hashlib
+from collections.abc import Collection, Iterable, Mapping
+from datetime import datetime
+from typing import Any
+
+from pydantic_core import to_json
+
+from hansard.wire import Child, moment_of
+
+_BITS = 20  # of a label's id come from its event, the rest from its session
+
+
+def label_row(organization_id: int, session_id: int, child: Child, taken: Collection[int]) -> dict[str, Any]:
+    """The row of a label event.
+
+    Its id follows from its session and its event's id, not from its arrival, so that the same events give the
+    same labels in any order; `taken` are the ids this session's labels have, which it steps past.
+    """
+    data = child["data"]
+    return {
+        "organization_id": organization_id,
+        "id": _label_id(session_id, child["id"], taken),
+        "session_id": session_id,
+        "at": moment_of(child["at"]),
+        "type": data["type"],
+        "code": data["code"].upper(),
+        "user_email": data.get("user_email") or "",
+        "comments": data.get("comments"),
+        "issue_categories": to_json(data.get("issue_categories") or []).decode(),
+    }
+
+
+def _label_id(session_id: int, event_id: str, taken: Collection[int]) -> int:
+    digest = hashlib.blake2b(event_id.encode(), digest_size=8).digest()
+    place = int.from_bytes(digest, "big") % 2**_BITS
+    while (session_id << _BITS) + place in taken:
+        place = (place + 1) % 2**_BITS
+    return (session_id << _BITS) + place
+
+
+def shown_label_id(labels: Iterable[Mapping[str, Any]]) -> int | None:
+    """The newest human rating, else the newest automatic one, else none (wire contract 2.1)."""
+    ranked: list[tuple[bool, datetime, int]] = [
+        (label["type"] == "human-rating", label["at"], int(label["id"])) for label in labels
+    ]
+    return max(ranked)[2] if ranked else None

@@ -1,0 +1,125 @@
+"""The doors to sessions: the API the published SDKs speak, and the whole record (wire contract 2.2 to 2.8, 2.12)."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Path
+
+from hansard.db.access import Reading
+from hansard.kit.errors import NotFound
+from hansard.kit.listing import Asked, Page, asked
+from hansard.resources.accounts.access import Reader
+from hansard.resources.sessions import store
+from hansard.resources.sessions.dialog import dialog
+from hansard.resources.sessions.latency import latency
+from hansard.resources.sessions.schemas import (
+    InspectLatencyResponse,
+    Session,
+    SessionData,
+    SessionRecord,
+    SessionSummaryResponse,
+    SessionTimelineResponse,
+    SessionTranscriptionResponse,
+    ToolResultData,
+)
+from hansard.resources.sessions.timeline import timeline
+from hansard.resources.sessions.transcript import transcript
+from hansard.resources.sessions.turns import tool_calls
+
+router = APIRouter()
+
+Listed = Annotated[Asked, Depends(asked(store.NAMES))]
+
+
+def _session_id(session_id: str) -> int:
+    return store.get_session_id(session_id)
+
+
+SessionId = Annotated[int, Depends(_session_id)]
+
+
+@router.get("/api/v1/sessions", include_in_schema=False, response_model_by_alias=False)
+@router.get("/api/v1/sessions/", tags=["sessions"], response_model_by_alias=False)
+def sessions_list(db: Reading, caller: Reader, asked: Listed) -> Page[Session]:
+    """Sessions, newest first. Test sessions are left out unless `is_test=true` is searched for."""
+    return store.list_sessions(db, caller.organization_id, asked)
+
+
+@router.get("/api/v1/sessions/transcript/{session_id}", tags=["sessions"])
+def session_transcript_get_by_id(db: Reading, caller: Reader, session_id: SessionId) -> SessionTranscriptionResponse:
+    """What was said, and what the tools were asked."""
+    return transcript(session_id, store.list_children(db, caller.organization_id, session_id))
+
+
+@router.get("/api/v1/sessions/full-summary/{session_id}", tags=["sessions"])
+def session_full_summary_get_by_id(db: Reading, caller: Reader, session_id: SessionId) -> SessionSummaryResponse:
+    """Summary and rating, null until something wrote them."""
+    return SessionSummaryResponse(**store.get_summary(db, caller.organization_id, session_id))
+
+
+@router.get("/api/v1/sessions/latency/{session_id}", tags=["sessions"])
+def session_latency_get_by_id(db: Reading, caller: Reader, session_id: SessionId) -> InspectLatencyResponse:
+    """Where the time went, measurement by measurement and summed up."""
+    return latency(session_id, store.list_children(db, caller.organization_id, session_id))
+
+
+@router.get("/api/v1/sessions/timeline/{session_id}", tags=["sessions"])
+def session_timeline_get_by_id(db: Reading, caller: Reader, session_id: SessionId) -> SessionTimelineResponse:
+    """Words, tool calls and latencies in one order of time."""
+    found = store.get_session(db, caller.organization_id, session_id)
+    children = store.list_children(db, caller.organization_id, session_id)
+    return timeline(session_id, found.timestamp, children)
+
+
+@router.get("/api/v1/sessions/{session_id}", tags=["sessions"], response_model_by_alias=False)
+def session_get_by_id(db: Reading, caller: Reader, session_id: SessionId) -> Session:
+    """One session, test or not."""
+    return store.get_session(db, caller.organization_id, session_id)
+
+
+@router.get("/api/v1/session_debug/sid/{channel_manager_service}/{channel_manager_sid:path}", tags=["session_debug"])
+def get_session_data_by_sid(
+    db: Reading, caller: Reader, channel_manager_service: str, channel_manager_sid: str
+) -> SessionData:
+    """The dialog of the session with this id on the carrier's side."""
+    session_id = store.get_session_id_by_sid(db, caller.organization_id, channel_manager_service, channel_manager_sid)
+    return _session_data(db, caller, session_id)
+
+
+@router.get("/api/v1/session_debug/session_id/{session_id}", tags=["session_debug"])
+def get_session_data_by_session_id(db: Reading, caller: Reader, session_id: Annotated[int, Path()]) -> SessionData:
+    """The dialog of a session, each tool call with the message that made it."""
+    return _session_data(db, caller, store.get_session_id(str(session_id)))
+
+
+def _session_data(db: Reading, caller: Reader, session_id: int) -> SessionData:
+    found = store.get_session(db, caller.organization_id, session_id)
+    children = store.list_children(db, caller.organization_id, session_id)
+    return SessionData(
+        session_id=session_id,
+        source=found.source or "",
+        target=found.target or "",
+        is_test=bool(found.is_test),
+        messages=dialog(children),
+    )
+
+
+@router.get("/api/v1/session_debug/tool_result/{session_id}/{tool_call_id:path}", tags=["session_debug"])
+def get_session_tool_call_result_by_id(
+    db: Reading, caller: Reader, session_id: Annotated[int, Path()], tool_call_id: str
+) -> ToolResultData:
+    """What one tool call gave back."""
+    number = store.get_session_id(str(session_id))
+    for call in tool_calls(store.list_children(db, caller.organization_id, number)):
+        if call.call_id == tool_call_id:
+            return ToolResultData(tool_name=call.name, tool_result=call.answer)
+    raise NotFound(f"Session {session_id} has no tool call {tool_call_id!r}.")
+
+
+@router.get("/hansard/v1/sessions/{session_id}/record", tags=["hansard"], response_model_by_alias=False)
+def get_session_record(db: Reading, caller: Reader, session_id: SessionId) -> SessionRecord:
+    """The session whole: its fields, the keys nobody knows, and every event as it was sent."""
+    return SessionRecord(
+        session=store.get_session(db, caller.organization_id, session_id),
+        metadata=store.get_metadata(db, caller.organization_id, session_id),
+        events=[dict(child) for child in store.list_children(db, caller.organization_id, session_id)],
+    )

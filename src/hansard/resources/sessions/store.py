@@ -1,0 +1,281 @@
+"""All SQL that reads sessions. What writes them is in `intake.py`."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any
+
+from pydantic_core import from_json
+from sqlalchemy import ColumnElement, Connection, RowMapping, Select, and_, func, select
+
+from hansard.db.tables import body, child, session, snapshot
+from hansard.kit.errors import Invalid, NotFound
+from hansard.kit.ids import find_id
+from hansard.kit.listing import (
+    Asked,
+    Column,
+    Columns,
+    Page,
+    as_page,
+    chosen,
+    contains,
+    exact,
+    moment,
+    number,
+    number_id,
+    page_of,
+    read_truth,
+    truth,
+)
+from hansard.resources.sessions.packing import unpacked
+from hansard.resources.sessions.schemas import Session
+from hansard.wire import Child
+
+# The join of the list keeps one organization's snapshots with its sessions.
+_SNAPSHOT_OF = and_(snapshot.c.organization_id == session.c.organization_id, snapshot.c.id == session.c.snapshot_id)
+
+_FIELDS: dict[str, ColumnElement[Any]] = {
+    **{name: snapshot.c[name] for name in Session.model_fields if name in snapshot.c},
+    "timestamp": session.c.started_at,
+    "session_id": session.c.id,
+    "conversation_id": session.c.conversation_id,
+    "channel_manager_service": session.c.service,
+    "channel_manager_sid": session.c.sid,
+    "duration": session.c.duration_s,
+    "session_label_id": session.c.label_id,
+    "source": session.c.source,
+    "target": session.c.target,
+    "is_legacy": session.c.is_legacy,
+    "is_test": session.c.is_test,
+    "is_outbound": session.c.is_outbound,
+    "user_terminated": session.c.user_terminated,
+    "transfer_voicemail_detected": session.c.transfer_voicemail_detected,
+    "override_timestamp": session.c.override_timestamp,
+}
+
+
+NAMES = (
+    "timestamp",
+    "session_id",
+    "conversation_id",
+    "channel_manager_service",
+    "channel_manager_type",
+    "channel_manager_sid",
+    "agent_type",
+    "agent_id",
+    "agent_name",
+    "prompt_id",
+    "prompt_name",
+    "experiment_id",
+    "experiment_variant_id",
+    "source",
+    "target",
+    "duration",
+    "is_outbound",
+    "is_legacy",
+    "is_test",
+)
+
+
+def _columns(organization_id: int) -> Columns:
+    """The fields the SDKs may search and sort by (wire contract 2.1)."""
+    seen_as = partial(through_snapshot, organization_id, session.c.snapshot_id)
+    return {
+        "timestamp": moment(session.c.started_at),
+        "session_id": number_id(session.c.id),
+        "conversation_id": exact(session.c.conversation_id),
+        "channel_manager_service": seen_as(contains(snapshot.c.service_folded, snapshot.c.channel_manager_service)),
+        "channel_manager_type": seen_as(contains(snapshot.c.type_folded, snapshot.c.channel_manager_type)),
+        "channel_manager_sid": exact(session.c.sid),
+        "agent_type": seen_as(contains(snapshot.c.agent_type_folded, snapshot.c.agent_type)),
+        "agent_id": seen_as(exact(snapshot.c.agent_id)),
+        "agent_name": seen_as(contains(snapshot.c.agent_name_folded, snapshot.c.agent_name)),
+        "prompt_id": seen_as(exact(snapshot.c.prompt_id)),
+        "prompt_name": seen_as(contains(snapshot.c.prompt_name_folded, snapshot.c.prompt_name)),
+        "experiment_id": seen_as(exact(snapshot.c.experiment_id)),
+        "experiment_variant_id": seen_as(exact(snapshot.c.experiment_variant_id)),
+        "source": contains(session.c.source_folded, session.c.source),
+        "target": contains(session.c.target_folded, session.c.target),
+        "duration": number(session.c.duration_s),
+        "is_outbound": truth(session.c.is_outbound),
+        "is_legacy": truth(session.c.is_legacy),
+        "is_test": truth(session.c.is_test),
+    }
+
+
+def through_snapshot(organization_id: int, key: ColumnElement[Any], column: Column) -> Column:
+    """Search a column of the snapshots: first which of the few match, then the rows whose `key` names one."""
+
+    def where(value: str) -> ColumnElement[bool]:
+        matching = select(snapshot.c.id).where(snapshot.c.organization_id == organization_id, column.where(value))
+        return key.in_(matching)
+
+    return Column(where, column.order)
+
+
+def list_sessions(db: Connection, organization_id: int, asked: Asked) -> Page[Session]:
+    """A page of sessions, newest first unless asked otherwise. Test sessions are left out unless `is_test=true`
+    is searched for, which shows both (trap T1).
+    """
+    wanted, rest = _with_tests(asked)
+    columns = _columns(organization_id)
+    keys = select(session.c.id).where(session.c.organization_id == organization_id)
+    if asked.order_by and asked.order_by in snapshot.c:
+        keys = keys.join(snapshot, _SNAPSHOT_OF)
+    if not wanted:
+        keys = keys.where(session.c.is_test.is_(False))
+    rows, total = page_of(
+        db, keys, rest, columns, timestamp=session.c.started_at, newest=(session.c.started_at, session.c.id)
+    )
+    found = _sessions(db, organization_id, [row["id"] for row in rows])
+    return as_page([_shown(row, asked) for row in found], total, asked)
+
+
+def _with_tests(asked: Asked) -> tuple[bool, Asked]:
+    """Whether test sessions are wanted, and what else was asked for."""
+    wanted = True in {read_truth(value) for value in asked.values("is_test")}
+    search = {name: values for name, values in asked.search.items() if name != "is_test"}
+    return wanted, replace(asked, search=search)
+
+
+def _sessions(db: Connection, organization_id: int, ids: Sequence[int]) -> list[RowMapping]:
+    """The sessions with these ids, in this order."""
+    rows = db.execute(_whole(organization_id).where(session.c.id.in_(ids))).mappings()
+    by_id = {row["session_id"]: row for row in rows}
+    return [by_id[number] for number in ids]
+
+
+def _whole(organization_id: int) -> Select[Any]:
+    return (
+        select(*(column.label(name) for name, column in _FIELDS.items()))
+        .select_from(session)
+        .join(snapshot, _SNAPSHOT_OF)
+        .where(session.c.organization_id == organization_id)
+    )
+
+
+def _shown(row: RowMapping, asked: Asked = Asked()) -> Session:  # noqa: B008 - Asked is frozen
+    fields = dict(row)
+    for name in ("session_id", "session_label_id"):
+        fields[name] = None if fields[name] is None else str(fields[name])
+    return Session.model_construct(**chosen(fields, asked, always=("timestamp",)))
+
+
+def get_session(db: Connection, organization_id: int, session_id: int) -> Session:
+    """Raises NotFound."""
+    found = db.execute(_whole(organization_id).where(session.c.id == session_id)).mappings().one_or_none()
+    if found is None:
+        raise NotFound(f"There is no session {session_id}.")
+    return _shown(found)
+
+
+def get_session_id(text: str) -> int:
+    """The id a path names. Raises Invalid when it is no number (wire contract 2.3), NotFound when none can have it."""
+    if not (text.isascii() and text.isdigit()):
+        raise Invalid(f"{text!r} is not a session id; session ids are whole numbers.")
+    number = find_id(text)
+    if number is None:
+        raise NotFound(f"There is no session {text}.")
+    return number
+
+
+def get_session_id_by_sid(db: Connection, organization_id: int, service: str, sid: str) -> int:
+    """The session a carrier's id belongs to. Raises NotFound."""
+    asked = select(session.c.id).where(
+        session.c.organization_id == organization_id, session.c.sid == sid, session.c.service == service
+    )
+    found = db.execute(asked).scalar_one_or_none()
+    if found is None:
+        raise NotFound(f"There is no session {sid!r} of the service {service!r}.")
+    return int(found)
+
+
+def get_summary(db: Connection, organization_id: int, session_id: int) -> RowMapping:
+    """`summary` and `rating`, null until somebody wrote them. Raises NotFound."""
+    asked = select(session.c.summary, session.c.rating)
+    return _row(db, organization_id, session_id, asked)
+
+
+def get_metadata(db: Connection, organization_id: int, session_id: int) -> dict[str, Any]:
+    """The keys of the session events that we do not know. Raises NotFound."""
+    stored = _row(db, organization_id, session_id, select(session.c.metadata))["metadata"]
+    return dict(from_json(stored)) if stored else {}
+
+
+def _row(db: Connection, organization_id: int, session_id: int, asked: Select[Any]) -> RowMapping:
+    asked = asked.where(session.c.organization_id == organization_id, session.c.id == session_id)
+    found = db.execute(asked).mappings().one_or_none()
+    if found is None:
+        raise NotFound(f"There is no session {session_id}.")
+    return found
+
+
+def list_children(db: Connection, organization_id: int, session_id: int) -> list[Child]:
+    """Everything that happened in a session, in the order of the record: from its body, or its rows while it runs.
+
+    Raises NotFound.
+    """
+    packed = find_bodies(db, organization_id, [session_id])
+    if packed:
+        return packed[session_id]
+    _row(db, organization_id, session_id, select(session.c.id))
+    return find_rows(db, organization_id, [session_id])[session_id]
+
+
+def find_bodies(db: Connection, organization_id: int, ids: Sequence[int]) -> dict[int, list[Child]]:
+    """The children of those of these sessions that have ended."""
+    asked = select(body.c.session_id, body.c.packing, body.c.packed).where(
+        body.c.organization_id == organization_id, body.c.session_id.in_(ids)
+    )
+    return {row.session_id: unpacked(row.packing, row.packed) for row in db.execute(asked)}
+
+
+def find_rows(
+    db: Connection, organization_id: int, ids: Sequence[int], *which: ColumnElement[bool]
+) -> dict[int, list[Child]]:
+    """The children of running sessions, or `which` of them, in the order of the record."""
+    asked = select(child.c.session_id, child.c.id, child.c.kind, child.c.at, child.c.data).where(
+        child.c.organization_id == organization_id, child.c.session_id.in_(ids), *which
+    )
+    found: dict[int, list[Child]] = {number: [] for number in ids}
+    for row in db.execute(asked.order_by(child.c.session_id, child.c.at, child.c.id)):
+        one = Child(id=row.id, kind=row.kind, at=row.at, data=from_json(row.data))
+        found[row.session_id].append(one)
+    return found
+
+
+@dataclass(frozen=True)
+class SessionRef:
+    """A session's id and the key its events carry."""
+
+    id: int
+    service: str
+    sid: str
+
+
+def list_keys_after(db: Connection, organization_id: int, after: int, most: int) -> list[SessionRef]:
+    """The sessions with an id above `after`, in order of id: for going through all of them, a few at a time."""
+    asked = (
+        select(session.c.id, session.c.service, session.c.sid)
+        .where(session.c.organization_id == organization_id, session.c.id > after)
+        .order_by(session.c.id)
+        .limit(most)
+    )
+    return [SessionRef(*row) for row in db.execute(asked)]
+
+
+def list_records(
+    db: Connection, organization_id: int, keys: Sequence[SessionRef]
+) -> Iterator[tuple[SessionRef, list[Child]]]:
+    """These sessions with all their children, in this order."""
+    ids = [key.id for key in keys]
+    bodies = find_bodies(db, organization_id, ids)
+    rows = find_rows(db, organization_id, [number for number in ids if number not in bodies])
+    for key in keys:
+        yield key, bodies.get(key.id) or rows.get(key.id, [])
+
+
+def count_sessions(db: Connection, organization_id: int, after: int = 0) -> int:
+    """How many sessions an organization has with an id above `after`."""
+    mine = (session.c.organization_id == organization_id) & (session.c.id > after)
+    return int(db.execute(select(func.count()).select_from(session).where(mine)).scalar_one())

@@ -1,0 +1,1 @@
+"""Tests of Hansard, through the door, on real databases."""

