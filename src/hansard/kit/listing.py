@@ -24,7 +24,7 @@ from sqlalchemy import (
 
 from hansard.kit.errors import Invalid, Malformed
 from hansard.kit.ids import find_id
-from hansard.kit.text import fold
+from hansard.kit.text import fold, lower
 from hansard.kit.times import read_moment
 
 MOST_PER_PAGE = 1000
@@ -91,12 +91,12 @@ def contains(folded: ColumnElement[Any], order: ColumnElement[Any]) -> Column:
 
 def holds(column: ColumnElement[Any]) -> Column:
     """A literal part of a text that has no folded twin: lists and objects kept as JSON text, descriptions."""
-    return Column(lambda value: func.lower(column).contains(value.lower(), autoescape=True), column)
+    return Column(lambda value: lower(column).contains(value.lower(), autoescape=True), column)
 
 
 def same_word(column: ColumnElement[Any]) -> Column:
     """The same word in any case: codes and types."""
-    return Column(lambda value: func.lower(column) == value.lower(), column)
+    return Column(lambda value: lower(column) == value.lower(), column)
 
 
 def truth(column: ColumnElement[Any]) -> Column:

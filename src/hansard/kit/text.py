@@ -1,6 +1,11 @@
 """How text is compared when case must not matter: folded the same way in every database."""
 
 import unicodedata
+from typing import Any
+
+from sqlalchemy import ColumnElement, String
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.functions import GenericFunction
 
 
 def fold(text: str | None, most: int = 256) -> str | None:
@@ -8,3 +13,27 @@ def fold(text: str | None, most: int = 256) -> str | None:
     if text is None:
         return None
     return unicodedata.normalize("NFKC", text).casefold()[:most]
+
+
+class lowered(GenericFunction[str]):  # noqa: N801 - reads as the SQL function it becomes
+    """A column in lower case, every letter of it, for text that has no folded twin."""
+
+    type = String()
+    inherit_cache = True
+
+
+@compiles(lowered)
+def _lowered(element: lowered, compiler: Any, **options: Any) -> str:
+    return f"lower({compiler.process(element.clauses, **options)})"
+
+
+@compiles(lowered, "postgresql")
+def _lowered_by_locale(element: lowered, compiler: Any, **options: Any) -> str:
+    """Our columns compare byte by byte, where lower() would change ASCII only; ask the database's own locale."""
+    return f'lower({compiler.process(element.clauses, **options)} COLLATE "default")'
+
+
+def lower(column: ColumnElement[Any]) -> ColumnElement[str]:
+    """`lowered`, typed."""
+    made: ColumnElement[str] = lowered(column)
+    return made

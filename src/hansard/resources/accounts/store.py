@@ -4,7 +4,7 @@ import hmac
 from collections.abc import Iterable
 from datetime import datetime
 
-from sqlalchemy import Connection, RowMapping, func, select, update
+from sqlalchemy import Connection, RowMapping, select, update
 
 from hansard.db.counters import next_numbers
 from hansard.db.tables import api_key, organization
@@ -87,9 +87,9 @@ def list_keys(db: Connection, organization_id: int) -> list[ApiKey]:
 def change_key_to_revoked(db: Connection, organization_id: int, key_id: int, now: datetime) -> None:
     """Make a key open nothing from now on; doing it again changes nothing. Raises NotFound."""
     mine = (api_key.c.organization_id == organization_id) & (api_key.c.id == key_id)
-    changed = db.execute(update(api_key).where(mine).values(revoked_at=func.coalesce(api_key.c.revoked_at, now)))
-    if not changed.rowcount:
+    if db.execute(select(api_key.c.id).where(mine)).first() is None:
         raise NotFound(f"There is no key {key_id}.")
+    db.execute(update(api_key).where(mine, api_key.c.revoked_at.is_(None)).values(revoked_at=now))
 
 
 def _shown(row: RowMapping) -> ApiKey:

@@ -9,7 +9,7 @@ from pydantic_core import to_json
 
 from hansard.wire import Child, moment_of
 
-_BITS = 20  # of a label's id come from its event, the rest from its session
+_PLACES = 1 << 20  # the lower digits of a label's id come from its event, the upper from its session
 
 
 def label_row(organization_id: int, session_id: int, child: Child, taken: Collection[int]) -> dict[str, Any]:
@@ -34,10 +34,10 @@ def label_row(organization_id: int, session_id: int, child: Child, taken: Collec
 
 def _label_id(session_id: int, event_id: str, taken: Collection[int]) -> int:
     digest = hashlib.blake2b(event_id.encode(), digest_size=8).digest()
-    place = int.from_bytes(digest, "big") % 2**_BITS
-    while (session_id << _BITS) + place in taken:
-        place = (place + 1) % 2**_BITS
-    return (session_id << _BITS) + place
+    place = int.from_bytes(digest, "big") % _PLACES
+    while session_id * _PLACES + place in taken:
+        place = (place + 1) % _PLACES
+    return session_id * _PLACES + place
 
 
 def shown_label_id(labels: Iterable[Mapping[str, Any]]) -> int | None:

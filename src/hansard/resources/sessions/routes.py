@@ -56,6 +56,12 @@ def session_full_summary_get_by_id(db: Reading, caller: Reader, session_id: Sess
     return SessionSummaryResponse(**store.get_summary(db, caller.organization_id, session_id))
 
 
+@router.get("/api/v1/sessions/summary/{session_id}", include_in_schema=False)
+def session_summary_get_by_id(db: Reading, caller: Reader, session_id: SessionId) -> str:
+    """The summary alone, where clients of before April 2025 look for it; empty until something wrote one."""
+    return store.get_summary(db, caller.organization_id, session_id)["summary"] or ""
+
+
 @router.get("/api/v1/sessions/latency/{session_id}", tags=["sessions"])
 def session_latency_get_by_id(db: Reading, caller: Reader, session_id: SessionId) -> InspectLatencyResponse:
     """Where the time went, measurement by measurement and summed up."""

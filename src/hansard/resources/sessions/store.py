@@ -184,7 +184,8 @@ def get_session_id_by_sid(db: Connection, organization_id: int, service: str, si
     asked = select(session.c.id).where(
         session.c.organization_id == organization_id, session.c.sid == sid, session.c.service == service
     )
-    found = db.execute(asked).scalar_one_or_none()
+    is_storable = "\0" not in service + sid  # PostgreSQL cannot even compare a NUL
+    found = db.execute(asked).scalar_one_or_none() if is_storable else None
     if found is None:
         raise NotFound(f"There is no session {sid!r} of the service {service!r}.")
     return int(found)

@@ -1,0 +1,174 @@
+"""Lists: labels, events and conversations by each of their fields; odd values; whatever a page may be asked."""
+
+from typing import Any
+
+import pytest
+
+from tests.conftest import House
+from tests.door import Door
+from tests.make import make_event, make_session, said, shown, start
+
+
+def found(door: Door, path: str, key: str, **asked: Any) -> list[Any]:
+    answer = door.get(path, **asked)
+    assert answer.status == 200, answer.bytes
+    return [one[key] for one in answer.json["items"]]
+
+
+def test_labels_are_found_by_each_field(house: House) -> None:
+    door = house.door()
+    door.send([start("A"), start("B"), start("C")])
+    for sid, seconds, code, who, issues in (
+        ("A", 10, "GOOD", "Ann@example.com", []),
+        ("B", 20, "BAD", "bob@example.com", ["Silent treatment", "Slow"]),
+        ("C", 30, "BAD", "ann@example.com", ["Wrong answer"]),
+    ):
+        data = {"type": "human-rating", "code": code, "user_email": who, "issue_categories": issues}
+        door.send([make_event("label", data, sid=sid, seconds=seconds)])
+
+    def of(name: str, value: str) -> list[int]:
+        return found(door, "/api/v1/session_labels/", "session_id", search_fields=name, search_field_values=value)
+
+    assert of("code", "bad") == [3, 2]
+    assert of("type", "human-rating") == [3, 2, 1]
+    assert of("user_email", "ANN") == [3, 1]
+    assert of("issue_categories", "silent") == [2]
+    assert of("session_id", "2") == [2]
+    assert of("session_id_list", "1, 3 ,,x") == [3, 1]
+    assert of("timestamp", shown(10)) == [1]
+    assert found(door, "/api/v1/session_labels/", "code", order_by="code") == ["BAD", "BAD", "GOOD"]
+
+
+def test_the_newest_human_label_is_shown_before_any_automatic_one(house: House) -> None:
+    door = house.door()
+    door.send([start("A")])
+
+    def label(seconds: float, kind: str) -> str:
+        one = make_event("label", {"type": kind, "code": "OK"}, sid="A", seconds=seconds)
+        door.send([one])
+        items = door.search("/api/v1/session_labels/", timestamp=shown(seconds))
+        return str(items[0]["id"])
+
+    def of_session() -> str | None:
+        shown_id: str | None = door.get("/api/v1/sessions/1").json["session_label_id"]
+        return shown_id
+
+    assert of_session() is None
+    auto = label(50, "auto-rating")
+    assert of_session() == auto
+    first = label(10, "human-rating")
+    assert of_session() == first
+    label(60, "auto-rating")
+    assert of_session() == first
+    second = label(20, "human-rating")
+    label(5, "human-rating")
+    assert of_session() == second
+
+
+def test_events_are_found_by_each_field(house: House) -> None:
+    door = house.door()
+    door.send([start("A", conversation_id="c-9"), start("B")])
+    full = {
+        "source": "tool-call",
+        "source_id": "7",
+        "category": "automation",
+        "type": "phone-transfer",
+        "user_id": "+1804",
+        "description": "Umleitung zur Ärztin",
+        "attributes": {"to": "+1800"},
+    }
+    door.send([make_event("event", full, sid="A", seconds=1), make_event("event", {}, sid="B", seconds=2)])
+    for name, value in {
+        "timestamp": shown(1),
+        "session_id": "1",
+        "conversation_id": "c-9",
+        "source": "TOOL",
+        "source_id": "7",
+        "category": "auto",
+        "type": "transfer",
+        "user_id": "804",
+        "description": "ärzt",
+        "attributes": '"+1800"',
+    }.items():
+        ids = found(door, "/api/v1/events/", "session_id", search_fields=name, search_field_values=value)
+        assert ids == ["1"], name
+        assert len(found(door, "/api/v1/events/", "session_id", order_by=name)) == 2, name
+    assert found(door, "/api/v1/events/", "session_id") == ["2", "1"]
+    assert found(door, "/api/v1/events/", "session_id", end_datetime=shown(2)) == ["1"]
+
+
+def test_conversations_are_found_by_each_field_and_show_their_latest_session(house: House) -> None:
+    door = house.door()
+    llm = {"llm_provider": "openai", "llm_model": "gpt-4.1", "llm_version": "2026-01", "llm_temperature": 0.5}
+    door.send(
+        [
+            start("A", 0, conversation_id="c", agent_name="Old name"),
+            start("B", 50, conversation_id="c", agent_name="New name", agent_type="x", prompt_id="6", **llm),
+            start("C", 10, is_legacy=True, prompt_name="Other"),
+        ]
+    )
+    (both,) = door.search("/api/v1/conversations/", agent_name="new")
+    assert both == both | llm | {"timestamp": shown(0), "conversation_id": "c", "agent_name": "New name"}
+    assert door.search("/api/v1/conversations/", agent_name="old") == []
+    for name, value, ids in (
+        ("timestamp", shown(0), ["c"]),
+        ("agent_type", "X", ["c"]),
+        ("agent_id", "12", ["3", "c"]),
+        ("prompt_id", "6", ["c"]),
+        ("prompt_name", "OTHER", ["3"]),
+        ("llm_provider", "OpenAI", ["c"]),
+        ("llm_model", "GPT-4", ["c"]),
+        ("llm_version", "2026", ["c"]),
+        ("is_legacy", "true", ["3"]),
+    ):
+        path = "/api/v1/conversations/"
+        assert found(door, path, "conversation_id", search_fields=name, search_field_values=value) == ids, name
+        assert len(found(door, path, "conversation_id", order_by=name)) == 2, name
+    assert door.search(conversation_id="c")[0]["session_id"] == "2"
+
+
+def test_a_session_that_changes_its_conversation_leaves_no_empty_one(house: House) -> None:
+    door = house.door()
+    door.send([said("A", "user", "hi", 1)])
+    assert found(door, "/api/v1/conversations/", "conversation_id") == ["1"]
+    door.send([make_event("session.update", {"conversation_id": "named"}, sid="A", seconds=2)])
+    assert found(door, "/api/v1/conversations/", "conversation_id") == ["named"]
+
+
+@pytest.mark.parametrize(
+    ("start_datetime", "count"),
+    [
+        ("2026-11-22T10:00:00+00:00", 1),
+        ("2026-11-22T10:00:00 00:00", 1),
+        ("2026-11-22T11:30:00.000001 01:30", 0),
+        ("2026-11-22T10:00:00", 1),
+        ("2026-11-22 10:00:00", 1),
+        ("2026-11-22T10:00:01Z", 0),
+        ("2026-11-22", 1),
+        ("2026-11-23", 0),
+        ("", 1),
+    ],
+)
+def test_a_start_is_read_however_clients_write_it(house: House, start_datetime: str, count: int) -> None:
+    door = house.door()
+    make_session(door)
+    assert door.get("/api/v1/sessions/", start_datetime=start_datetime).json["total_count"] == count
+
+
+def test_every_field_sorts_in_both_directions_the_same_in_both_databases(house: House) -> None:
+    from hansard.resources.sessions.store import NAMES
+
+    door = house.door()
+    for number, name in enumerate(("b", "B", "ä", "", "a b", "a")):
+        more = {"is_outbound": bool(number % 2)} if number else {"is_outbound": None}
+        door.send([start(f"S{name}", number, agent_name=name, source=name, prompt_id=name or None, **more)])
+    for name in NAMES:
+        up = found(door, "/api/v1/sessions/", "session_id", order_by=name)
+        down = found(door, "/api/v1/sessions/", "session_id", order_by=name, order_by_direction="desc")
+        assert sorted(up) == sorted(down) == [*"123456"], name
+    by_name = found(door, "/api/v1/sessions/", "agent_name", order_by="agent_name")
+    assert by_name == ["", "B", "a", "a b", "b", "ä"]
+    assert found(door, "/api/v1/sessions/", "is_outbound", order_by="is_outbound")[-1] is None
+    assert (
+        found(door, "/api/v1/sessions/", "is_outbound", order_by="is_outbound", order_by_direction="desc")[-1] is None
+    )
