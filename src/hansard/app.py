@@ -18,9 +18,9 @@ from hansard import __version__
 from hansard.db.engine import Database
 from hansard.kit.errors import Busy, HansardError, NotFound
 from hansard.kit.settings import Settings
-from hansard.resources import ROUTERS
 from hansard.resources.accounts.access import Anybody
 from hansard.resources.accounts.store import list_organizations
+from hansard.resources.routers import ROUTERS
 from hansard.resources.sessions.intake import close_abandoned
 
 SWEEP_EVERY_S = 30.0

@@ -96,7 +96,7 @@ def flattened(routes: Any) -> list[APIRoute]:
         elif hasattr(route, "routes") and not isinstance(route, APIRoute):
             found += flattened(route.routes)
         elif hasattr(route, "effective_route_contexts"):
-            found += [context for context in route.effective_route_contexts()]
+            found += list(route.effective_route_contexts())
     return found
 
 

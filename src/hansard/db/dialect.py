@@ -34,8 +34,14 @@ def upsert(db: Connection, table: Table, rows: Sequence[Mapping[str, Any]], *, k
     db.execute(statement.on_conflict_do_update(index_elements=list(key), set_=rest), list(rows))
 
 
-def is_full(error: DBAPIError) -> bool:
-    """Whether the database had no room left to write."""
-    if getattr(error.orig, "sqlstate", None) == "53100":
-        return True
-    return getattr(error.orig, "sqlite_errorname", None) == "SQLITE_FULL"
+def is_full(error: BaseException | None) -> bool:
+    """Whether the database had no room left to write, now or in the error that led to this one.
+
+    SQLite then takes back the whole transaction, so that leaving a savepoint of it fails in turn.
+    """
+    while error is not None:
+        cause = error.orig if isinstance(error, DBAPIError) else error
+        if getattr(cause, "sqlstate", None) == "53100" or getattr(cause, "sqlite_errorname", None) == "SQLITE_FULL":
+            return True
+        error = error.__context__
+    return False

@@ -15,6 +15,7 @@ import weakref
 from collections import Counter, deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from hansard.wire import PATH
@@ -52,6 +53,10 @@ class Outbox:
     """Takes encoded events and delivers them in order."""
 
     def __init__(self, url: str, api_key: str) -> None:
+        # Not in the thread: a fork in the middle of an import leaves the child half a module.
+        from urllib3 import PoolManager
+
+        self._new_pool = partial(PoolManager, maxsize=1, retries=False)
         self._address = url.rstrip("/") + PATH
         self._headers = {
             "Syllable-API-Key": api_key,
@@ -123,9 +128,7 @@ class Outbox:
             _log.warning(sentence, *values)
 
     def _run(self) -> None:
-        from urllib3 import PoolManager
-
-        pool = PoolManager(maxsize=1, retries=False)
+        pool = self._new_pool()
         while not self._stop.is_set():
             self._wake.wait()
             self._wake.clear()

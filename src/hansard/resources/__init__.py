@@ -1,14 +1,4 @@
-"""One folder per thing the API serves; ROUTERS is the list of their doors.
+"""One folder per thing the API serves; `routers.py` lists their doors.
 
 Any resource may lean on sessions, and sessions on accounts, but none on its neighbour.
 """
-
-from hansard.resources.conversations.routes import router as conversations
-from hansard.resources.events.routes import router as events
-from hansard.resources.ingest.routes import router as ingest
-from hansard.resources.labels.routes import router as labels
-from hansard.resources.recordings.routes import router as recordings
-from hansard.resources.sessions.routes import router as sessions
-
-# In the order of matching: literal paths of one resource stand before the parameters of another.
-ROUTERS = (ingest, recordings, sessions, labels, conversations, events)
