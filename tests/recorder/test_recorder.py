@@ -103,6 +103,24 @@ def test_what_the_server_rejects_is_counted(door: Door) -> None:
     recorder.close()
 
 
+def test_one_unreadable_event_costs_no_other(door: Door) -> None:
+    recorder = recorder_for(door)
+    deep: list[Any] = []
+    for _ in range(80):
+        deep = [deep]
+    session = recorder.session(service="webchat", sid="w-5")
+    for number in range(20):
+        session.user(f"turn {number}")
+        if number == 7:
+            session.tool_call("deep", deep)
+    session.user("half a pair: \ud83d, a whole one: \ud83d\ude00")
+    assert recorder.flush(10)
+    assert recorder.stats().dropped == {"refused with 400": 1}
+    texts = [turn["text"] for turn in door.get("/api/v1/sessions/transcript/1").json["transcription"]]
+    assert texts == [*(f"turn {number}" for number in range(20)), "half a pair: \ufffd, a whole one: \U0001f600"]
+    recorder.close()
+
+
 class Troubled(BaseHTTPRequestHandler):
     """A server that answers the statuses it was given before it takes anything."""
 

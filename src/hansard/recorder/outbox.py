@@ -175,10 +175,19 @@ class Outbox:
         if answer.status in (401, 403, 408, 429) or answer.status >= 500:
             self._tell_once(str(answer.status), "Hansard's server answered %s; trying again.", answer.status)
             return _retry_after_s(answer) or pause_s
+        self._refused(pool, batch, answer.status)
+        return None
+
+    def _refused(self, pool: "PoolManager", batch: list[bytes], status: int) -> None:
+        """The server refuses a request whole for one event it cannot read: halve it until that one stands alone."""
+        if len(batch) > 1:
+            middle = len(batch) // 2
+            self._deliver(pool, batch[:middle])
+            self._deliver(pool, batch[middle:])
+            return
         with self._lock:
             self._forget(batch)
-            self._drop(f"refused with {answer.status}", len(batch))
-        return None
+            self._drop(f"refused with {status}", 1)
 
     def _delivered(self, batch: list[bytes], answer: "BaseHTTPResponse") -> None:
         rejected = json.loads(answer.data).get("rejected", [])

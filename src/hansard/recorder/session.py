@@ -73,7 +73,7 @@ class Recorder:
         if self._is_disabled:
             return
         try:
-            line = json.dumps(event, default=str, separators=(",", ":"), allow_nan=False).encode()
+            line = _line(event)
         except Exception:
             self._outbox.drop("not JSON")
             raise
@@ -209,6 +209,15 @@ class SessionRecorder:
                 "data": {name: _written(value) for name, value in data.items() if value is not None},
             }
         )
+
+
+def _line(event: Mapping[str, Any]) -> bytes:
+    """The event as a line of JSON; halves of a surrogate pair, which no UTF-8 can hold, become U+FFFD."""
+    text = json.dumps(event, default=str, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    try:
+        return text.encode()
+    except UnicodeEncodeError:
+        return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace").encode()
 
 
 def _written(value: Any) -> Any:
