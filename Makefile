@@ -35,6 +35,7 @@ test-livekit: .envs/livekit/ready
 
 bench: .venv/dev
 	$(BIN)/python bench/ingest.py
+	$(BIN)/python bench/lists.py
 
 .venv/bin/python:
 	$(PYTHON) -m venv .venv
