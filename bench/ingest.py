@@ -11,6 +11,7 @@ import sys
 import tempfile
 import time
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -64,8 +65,8 @@ def main() -> None:
         for first in range(0, len(lines), MAX_EVENTS):
             given = checked([from_json(line) for line in lines[first : first + MAX_EVENTS]])
             now = datetime.now(UTC)
-            idle = timedelta(days=1)
-            database.write(1, lambda db, given=given, now=now: take(db, 1, given, now, idle))  # type: ignore[misc]
+            work = partial(take, organization_id=1, given=given, now=now, idle=timedelta(days=1))
+            database.write(1, work)
         took_s = time.perf_counter() - began
         database.close()
         size_bytes = sum(file.stat().st_size for file in Path(folder).iterdir())
