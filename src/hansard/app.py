@@ -38,6 +38,8 @@ def create_app(settings: Settings, database: Database, clock: Callable[[], datet
         version=__version__,
         description="The verbatim record of what AI agents and people said to each other.",
         redirect_slashes=False,
+        docs_url=None,  # FastAPI's pages would load their scripts from another host
+        redoc_url=None,
         lifespan=_lifespan,
     )
     app.state.settings = settings

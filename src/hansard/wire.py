@@ -84,12 +84,22 @@ class WholeRule:
         return core_schema.int_schema(strict=True, ge=-(2**53) + 1, le=2**53 - 1)
 
 
+class DurationRule:
+    """Tells pydantic that a duration is a number no calendar is too short for: thirty years in milliseconds."""
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: Any) -> Any:
+        from pydantic_core import core_schema
+
+        return core_schema.float_schema(strict=True, ge=-1e12, le=1e12)
+
+
 Instant = Annotated[str, InstantRule()]
 Key = Annotated[str, TextRule(256, least=1)]
 Name = Annotated[str, TextRule(512)]
 Party = Annotated[str, TextRule(256)]
 Note = Annotated[str, TextRule(100_000)]
 Whole = Annotated[int, WholeRule()]
+Duration = Annotated[float, DurationRule()]
 
 
 class SessionKey(TypedDict):
@@ -128,7 +138,7 @@ class SessionData(TypedDict, total=False):
     prompt_name: Name | None
     prompt_version: Name | None
     prompt_version_number: Whole | None
-    duration: float | None
+    duration: Duration | None
     source: Party | None
     target: Party | None
     is_legacy: bool | None
@@ -172,14 +182,14 @@ class ToolCallData(TypedDict):
     arguments: NotRequired[Any]
     result: NotRequired[Any]
     error: NotRequired[Any]
-    duration_ms: NotRequired[float | None]
+    duration_ms: NotRequired[Duration | None]
 
 
 class LatencyData(TypedDict):
     """`latency`: how long a part of the answer took."""
 
     category: LatencyCategory
-    duration_ms: float
+    duration_ms: Duration
     label: NotRequired[str | None]
     started_at: NotRequired[Instant | None]
     metadata: NotRequired[list[str] | None]

@@ -150,7 +150,8 @@ def test_a_label_is_made_got_and_listed(sdk: Sdk, door: Door) -> None:
         "comments": "Too slow.",
         "issue_categories": ["Silent treatment"],
     }
-    arguments = request if sdk.version == OLDEST else {"request": request}
+    flat = {"type_" if name == "type" else name: value for name, value in request.items()}
+    arguments = flat if sdk.version == OLDEST else {"request": request}
     made = sdk.call(door, "session_labels.create", **arguments)
     assert made == made | request | {"code": "BAD"}
     assert sdk.call(door, "session_labels.get_by_id", session_label_id=made["id"]) == made

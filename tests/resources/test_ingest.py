@@ -261,6 +261,7 @@ def data_with(kind: str, **data: Any) -> dict[str, Any]:
         (data_with("session.start", prompt_version_number=2**70), "data.prompt_version_number: Input should be less"),
         (data_with("session.start", prompt_version_number=2.5), "data.prompt_version_number: Input should be a valid"),
         (data_with("session.start", timestamp="2026-11-22T10:00:00"), "data.timestamp: has no offset"),
+        (data_with("session.end", duration=1e300), "data.duration: Input should be less than or equal to"),
         (data_with("session.end", duration="183"), "data.duration: Input should be a valid number."),
         (data_with("session.end", counts={"message": "4"}), "data.counts.message: Input should be a valid integer."),
     ],

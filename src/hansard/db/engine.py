@@ -64,9 +64,13 @@ def open_database(settings: Settings) -> Database:
         lock = ProcessLock(settings.data / "writer.lock")
         writer = Writer(sqlite_engine(url, writing=True), lock=lock, most_waiting=settings.waiting_writes)
         return Database(sqlite_engine(url, writing=False), writer, settings.data)
-    reader = create_engine(url, isolation_level="REPEATABLE READ", pool_size=20, pool_pre_ping=True)
+    # In another zone the first and the last day of the calendar could not be read back.
+    in_utc = {"options": "-c timezone=UTC"}
+    reader = create_engine(
+        url, isolation_level="REPEATABLE READ", pool_size=20, pool_pre_ping=True, connect_args=in_utc
+    )
     event.listen(reader, "connect", _read_only)
-    writing = create_engine(url, pool_size=2, pool_pre_ping=True)
+    writing = create_engine(url, pool_size=2, pool_pre_ping=True, connect_args=in_utc)
     return Database(reader, Writer(writing, lock=None, most_waiting=settings.waiting_writes), None)
 
 

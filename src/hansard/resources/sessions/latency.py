@@ -30,7 +30,7 @@ def measurements(children: Iterable[Child]) -> list[Measurement]:
 def _measurement(child: Child) -> Measurement:
     """Without `started_at` the event's instant is the end."""
     data = child["data"]
-    lasted = _lasting(data["duration_ms"])
+    lasted = timedelta(milliseconds=data["duration_ms"])
     started = data.get("started_at")
     started_at = moment_of(started) if started else _moved(moment_of(child["at"]), -lasted)
     return Measurement(
@@ -94,15 +94,8 @@ def duration_text(duration_ms: float) -> str:
     return f"{duration_ms:.0f} ms" if abs(duration_ms) < 999.5 else f"{duration_ms / 1000:.1f} s"
 
 
-def _lasting(duration_ms: float) -> timedelta:
-    try:
-        return timedelta(milliseconds=duration_ms)
-    except OverflowError:
-        return timedelta.max
-
-
 def _moved(moment: datetime, by: timedelta) -> datetime:
-    """A moment later or earlier; a duration no calendar can hold moves nothing."""
+    """A moment later or earlier; at the ends of the calendar it stays where it is."""
     try:
         return moment + by
     except OverflowError:

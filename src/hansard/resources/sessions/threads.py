@@ -4,6 +4,7 @@ A session is a conversation of its own, unless its writer names one, or it came 
 WhatsApp, e-mail) and continues what the same two parties wrote a short while before.
 """
 
+import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -19,13 +20,14 @@ _CHUNK = 100
 
 
 def thread_of(service: str, said: Mapping[str, Any]) -> str | None:
-    """Who writes to whom over which channel; None where the session stands alone."""
+    """Who writes to whom over which channel, short enough for an index; None where the session stands alone."""
     kind, source, target = said.get("channel_manager_type"), said.get("source"), said.get("target")
     if "conversation_id" in said or not (kind and source and target):
         return None
     if not _MESSAGING & set(kind.lower().split("_")):
         return None
-    return "\n".join((service, kind, source, target))
+    parts = "\0".join((service, kind, source, target))
+    return hashlib.blake2b(parts.encode(), digest_size=16).hexdigest()
 
 
 @dataclass(frozen=True)
