@@ -5,25 +5,23 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 SDKS := 0.49.87 0.20.1 0.1.1
 
-.PHONY: run test check format test-livekit bench clean
+.PHONY: run test check lint format test-livekit bench clean
 
 run: .venv/server
 	$(BIN)/hansard serve --demo
 
-test: .venv/dev $(SDKS:%=.envs/syllable-%/ready)
-	$(BIN)/ruff format --check .
-	$(BIN)/ruff check .
-	$(BIN)/mypy
-	$(BIN)/lint-imports --no-logo
+test: lint $(SDKS:%=.envs/syllable-%/ready)
 	$(BIN)/python -m pytest -n 2 -m "not livekit"
 
-# What to run while working: the same checks without the long suites.
-check: .venv/dev
+# What to run while working: the same without the long suites.
+check: lint $(SDKS:%=.envs/syllable-%/ready)
+	$(BIN)/python -m pytest -n 2 -m "not livekit and not long"
+
+lint: .venv/dev
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
-	$(BIN)/python -m pytest -n 2 -m "not livekit and not long"
 
 format: .venv/dev
 	$(BIN)/ruff format .

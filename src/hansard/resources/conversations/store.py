@@ -11,15 +11,13 @@ from hansard.kit.listing import (
     Page,
     as_page,
     chosen,
-    contains,
-    exact,
     holds,
     moment,
     page_of,
     truth,
 )
 from hansard.resources.conversations.schemas import Conversation
-from hansard.resources.sessions.store import through_snapshot
+from hansard.resources.sessions.store import agent_and_prompt, through_snapshot
 
 NAMES = (
     "timestamp",
@@ -39,11 +37,7 @@ def _columns(organization_id: int) -> Columns:
     seen_as = partial(through_snapshot, organization_id, conversation.c.snapshot_id)
     return {
         "timestamp": moment(conversation.c.started_at),
-        "agent_type": seen_as(contains(snapshot.c.agent_type_folded, snapshot.c.agent_type)),
-        "agent_id": seen_as(exact(snapshot.c.agent_id)),
-        "agent_name": seen_as(contains(snapshot.c.agent_name_folded, snapshot.c.agent_name)),
-        "prompt_id": seen_as(exact(snapshot.c.prompt_id)),
-        "prompt_name": seen_as(contains(snapshot.c.prompt_name_folded, snapshot.c.prompt_name)),
+        **agent_and_prompt(organization_id, conversation.c.snapshot_id),
         "llm_provider": seen_as(holds(snapshot.c.llm_provider)),
         "llm_model": seen_as(holds(snapshot.c.llm_model)),
         "llm_version": seen_as(holds(snapshot.c.llm_version)),

@@ -87,11 +87,7 @@ def _columns(organization_id: int) -> Columns:
         "channel_manager_service": seen_as(contains(snapshot.c.service_folded, snapshot.c.channel_manager_service)),
         "channel_manager_type": seen_as(contains(snapshot.c.type_folded, snapshot.c.channel_manager_type)),
         "channel_manager_sid": exact(session.c.sid),
-        "agent_type": seen_as(contains(snapshot.c.agent_type_folded, snapshot.c.agent_type)),
-        "agent_id": seen_as(exact(snapshot.c.agent_id)),
-        "agent_name": seen_as(contains(snapshot.c.agent_name_folded, snapshot.c.agent_name)),
-        "prompt_id": seen_as(exact(snapshot.c.prompt_id)),
-        "prompt_name": seen_as(contains(snapshot.c.prompt_name_folded, snapshot.c.prompt_name)),
+        **agent_and_prompt(organization_id, session.c.snapshot_id),
         "experiment_id": seen_as(exact(snapshot.c.experiment_id)),
         "experiment_variant_id": seen_as(exact(snapshot.c.experiment_variant_id)),
         "source": contains(session.c.source_folded, session.c.source),
@@ -100,6 +96,18 @@ def _columns(organization_id: int) -> Columns:
         "is_outbound": truth(session.c.is_outbound),
         "is_legacy": truth(session.c.is_legacy),
         "is_test": truth(session.c.is_test),
+    }
+
+
+def agent_and_prompt(organization_id: int, key: ColumnElement[Any]) -> Columns:
+    """The agent and prompt of rows whose `key` names a snapshot, to search and sort by."""
+    seen_as = partial(through_snapshot, organization_id, key)
+    return {
+        "agent_type": seen_as(contains(snapshot.c.agent_type_folded, snapshot.c.agent_type)),
+        "agent_id": seen_as(exact(snapshot.c.agent_id)),
+        "agent_name": seen_as(contains(snapshot.c.agent_name_folded, snapshot.c.agent_name)),
+        "prompt_id": seen_as(exact(snapshot.c.prompt_id)),
+        "prompt_name": seen_as(contains(snapshot.c.prompt_name_folded, snapshot.c.prompt_name)),
     }
 
 
