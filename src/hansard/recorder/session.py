@@ -81,7 +81,11 @@ class Recorder:
 
 
 class SessionRecorder:
-    """One session being recorded. As a context manager it ends the session when the block does."""
+    """One session being recorded. As a context manager it ends the session when the block does.
+
+    Everywhere `at` is when it happened, now if left out, and `id` makes an event one: recorded again with the same
+    id and content, it is still one. Left out, every call is an event of its own.
+    """
 
     def __init__(
         self,
@@ -102,14 +106,14 @@ class SessionRecorder:
         self._record("session.start", at, fields)
 
     @quietly
-    def user(self, text: str, *, at: datetime | None = None, **more: Any) -> None:
+    def user(self, text: str, *, at: datetime | None = None, id: str | None = None, **more: Any) -> None:
         """The user said this. `more`: lang, started_at, ended_at, confidence, interrupted."""
-        self._say("user", text, at, more)
+        self._say("user", text, at, id, more)
 
     @quietly
-    def agent(self, text: str, *, at: datetime | None = None, **more: Any) -> None:
+    def agent(self, text: str, *, at: datetime | None = None, id: str | None = None, **more: Any) -> None:
         """The agent said this. `more`: lang, started_at, ended_at, interrupted."""
-        self._say("agent", text, at, more)
+        self._say("agent", text, at, id, more)
 
     @quietly
     def tool_call(
@@ -122,6 +126,7 @@ class SessionRecorder:
         call_id: str | None = None,
         duration_ms: float | None = None,
         at: datetime | None = None,
+        id: str | None = None,
         **more: Any,
     ) -> None:
         """The agent called a tool. `at` is when; left out, it is `duration_ms` ago.
@@ -130,7 +135,7 @@ class SessionRecorder:
         """
         made_at = at or datetime.now(UTC) - timedelta(milliseconds=duration_ms or 0)
         said = {"call_id": call_id, "name": name, "arguments": arguments, "result": result, "error": error}
-        self._record("tool_call", made_at, {**said, "duration_ms": duration_ms, **more})
+        self._record("tool_call", made_at, {**said, "duration_ms": duration_ms, **more}, id)
 
     @quietly
     def latency(
@@ -142,33 +147,35 @@ class SessionRecorder:
         started_at: datetime | None = None,
         metadata: list[str] | None = None,
         at: datetime | None = None,
+        id: str | None = None,
         **more: Any,
     ) -> None:
         """A part of an answer took this long; without `started_at` it ended just now."""
         said = {"category": category, "label": label, "duration_ms": duration_ms, "started_at": started_at}
-        self._record("latency", at, {**said, "metadata": metadata, **more})
+        self._record("latency", at, {**said, "metadata": metadata, **more}, id)
 
     @quietly
-    def event(self, type: str, *, at: datetime | None = None, **more: Any) -> None:  # noqa: A002 - the wire's name
+    def event(self, type: str, *, at: datetime | None = None, id: str | None = None, **more: Any) -> None:
         """Something happened beside the talk. `more`: category, source, source_id, user_id, description, attributes."""
-        self._record("event", at, {"type": type, **more})
+        self._record("event", at, {"type": type, **more}, id)
 
     @quietly
-    def usage(self, category: UsageCategory, *, at: datetime | None = None, **more: Any) -> None:
+    def usage(self, category: UsageCategory, *, at: datetime | None = None, id: str | None = None, **more: Any) -> None:
         """What a model was given and gave. `more`: model, provider, input_tokens, output_tokens, cost, currency, …"""
-        self._record("usage", at, {"category": category, **more})
+        self._record("usage", at, {"category": category, **more}, id)
 
     @quietly
     def label(
         self,
         code: str,
         *,
-        type: Literal["auto-rating", "human-rating"] = "auto-rating",  # noqa: A002 - the wire's name
+        type: Literal["auto-rating", "human-rating"] = "auto-rating",
         at: datetime | None = None,
+        id: str | None = None,
         **more: Any,
     ) -> None:
         """A judgement: GOOD, OK, BAD or N/A. `more`: comments, issue_categories, user_email."""
-        self._record("label", at, {"type": type, "code": code, **more})
+        self._record("label", at, {"type": type, "code": code, **more}, id)
 
     @quietly
     def update(self, **fields: Any) -> None:
@@ -195,14 +202,14 @@ class SessionRecorder:
     ) -> None:
         self.end("completed" if error is None else "error")
 
-    def _say(self, role: Role, text: str, at: datetime | None, more: Mapping[str, Any]) -> None:
-        self._record("message", at, {"role": role, "text": text, **more})
+    def _say(self, role: Role, text: str, at: datetime | None, id: str | None, more: Mapping[str, Any]) -> None:
+        self._record("message", at, {"role": role, "text": text, **more}, id)
 
-    def _record(self, kind: str, at: datetime | None, data: Mapping[str, Any]) -> None:
+    def _record(self, kind: str, at: datetime | None, data: Mapping[str, Any], id: str | None = None) -> None:
         self._counts[kind] += 1
         self._put(
             {
-                "id": _new_id(),
+                "id": id or _new_id(),
                 "session": self._key,
                 "kind": kind,
                 "at": instant_of(at or datetime.now(UTC)),
