@@ -10,7 +10,7 @@ from pydantic import TypeAdapter, ValidationError
 
 PREFIX = "HANSARD_"
 # Variables of the recorder and of the tests, which are not the server's to refuse.
-OTHERS_VARIABLES = ("HANSARD_URL", "HANSARD_API_KEY", "HANSARD_DISABLED", "HANSARD_CONFIG")
+OTHERS_VARIABLES = ("HANSARD_URL", "HANSARD_API_KEY", "HANSARD_DISABLED", "HANSARD_SPOOL", "HANSARD_CONFIG")
 OTHERS_PREFIX = "HANSARD_TEST_"
 DEFAULT_FILE = Path("hansard.toml")
 

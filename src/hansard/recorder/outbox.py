@@ -1,7 +1,11 @@
-"""Events on their way to the server: a bounded queue and one background thread that batches and tries again.
+"""Events on their way to the server.
 
-The agent's thread only appends. The thread starts with the first event, so that importing or forking starts
-nothing, and a forked child gets an empty queue and a thread of its own: what was queued is its parent's to send.
+The agent's thread only appends to a bounded queue. One background thread moves what is queued to the spool, a few
+times a second, and a second one sends from there: so a server that hangs keeps nothing from the disk, and a killed
+process loses at most what it recorded in the last moment (`GATHER_S`, plus the time a commit takes).
+
+Threads start with the first event, so that importing or forking starts nothing. A forked child begins with an empty
+queue and threads of its own: what was queued is its parent's to send.
 """
 
 import atexit
@@ -9,15 +13,17 @@ import gzip
 import json
 import logging
 import os
+import sys
 import threading
 import time
 import weakref
 from collections import Counter, deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
+from hansard.recorder.spool import Line, Store
 from hansard.wire import PATH
 
 if TYPE_CHECKING:
@@ -27,99 +33,184 @@ MOST_EVENTS = 10_000
 MOST_BYTES = 32 * 1024 * 1024
 BATCH_EVENTS = 500
 BATCH_BYTES = 512 * 1024
-GATHER_S = 0.2
-TIMEOUT_S = 10.0
+GATHER_S = 0.05
+CONNECT_S = 3.0
+READ_S = 10.0
+FIRST_PAUSE_S = 0.5
 LONGEST_PAUSE_S = 30.0
+AT_EXIT_S = 2.0
 
 _log = logging.getLogger("hansard.recorder")
+
+BeforeSend = Callable[[dict[str, Any]], dict[str, Any] | None]
 
 
 @dataclass(frozen=True)
 class Stats:
-    """What became of the events so far; `dropped` counts by reason those that no server has."""
+    """What became of the events so far: still in memory, waiting on disk, the server's, or lost and why."""
 
     queued: int
     sent: int
     dropped: Mapping[str, int]
+    spooled: int = 0
+
+
+class Sink(Protocol):
+    """Where a recorder puts what was said."""
+
+    def put(self, line: bytes) -> None:
+        """Take one event as JSON. Returns at once and does not raise."""
+
+    def drop(self, reason: str) -> None:
+        """Count an event that could not even be written."""
+
+    def flush(self, timeout_s: float) -> bool:
+        """Wait until all is delivered or dropped; False when that took too long."""
+
+    def close(self, timeout_s: float) -> None:
+        """Deliver what can be delivered in time, and stop."""
+
+    def stats(self) -> Stats:
+        """What became of the events so far."""
 
 
 @dataclass
-class _Tally:
-    sent: int = 0
+class MemorySink:
+    """Keeps events in a list, for the tests of those who record: `Recorder(sink=MemorySink())`."""
+
+    events: list[dict[str, Any]] = field(default_factory=list)
     dropped: Counter[str] = field(default_factory=Counter)
+
+    def put(self, line: bytes) -> None:
+        self.events.append(json.loads(line))
+
+    def drop(self, reason: str) -> None:
+        self.dropped[reason] += 1
+
+    def flush(self, timeout_s: float) -> bool:  # noqa: ARG002 - the signature of a sink
+        return True
+
+    def close(self, timeout_s: float) -> None:
+        pass
+
+    def stats(self) -> Stats:
+        return Stats(0, len(self.events), dict(self.dropped))
 
 
 class Outbox:
-    """Takes encoded events and delivers them in order."""
+    """Takes encoded events, keeps them in a store, and delivers them in order."""
 
-    def __init__(self, url: str, api_key: str) -> None:
+    def __init__(
+        self, url: str, api_key: str, store: Store, *, is_durable: bool = False, before_send: BeforeSend | None = None
+    ) -> None:
         # Not in the thread: a fork in the middle of an import leaves the child half a module.
-        from urllib3 import PoolManager
+        from urllib3 import PoolManager, Timeout
 
-        self._new_pool = partial(PoolManager, maxsize=1, retries=False)
+        self._new_pool = partial(PoolManager, maxsize=1, retries=False, timeout=Timeout(connect=CONNECT_S, read=READ_S))
         self._address = url.rstrip("/") + PATH
         self._headers = {
             "Syllable-API-Key": api_key,
             "Content-Type": "application/x-ndjson",
             "Content-Encoding": "gzip",
         }
-        self._tally = _Tally()
+        self._store = store
+        self._is_durable = is_durable
+        self._before_send = before_send
+        self._sent = 0
+        self._dropped: Counter[str] = Counter()
         self._told: set[str] = set()
         self._begin()
-        os.register_at_fork(after_in_child=_beginning_again(self))
-        atexit.register(_closing(self))
+        if hasattr(os, "register_at_fork"):
+            os.register_at_fork(after_in_child=_while_alive(self, Outbox._begin_again))
+        _at_exit(_while_alive(self, partial(Outbox.close, timeout_s=AT_EXIT_S)))
 
     def _begin(self) -> None:
         self._lines: deque[bytes] = deque()
         self._size_bytes = 0
-        self._lock = threading.Lock()
-        self._wake = threading.Event()
-        self._idle = threading.Event()
-        self._idle.set()
+        self._moving = threading.Lock()
+        self._counting = threading.Lock()
+        self._queued = threading.Event()
+        self._stored = threading.Event()
         self._stop = threading.Event()
-        self._thread: threading.Thread | None = None
+        self._threads: list[threading.Thread] = []
+
+    def _begin_again(self) -> None:
+        """In a forked child: the locks may be held by threads that do not exist here."""
+        self._begin()
+        self._sent, self._dropped = 0, Counter()
+        self._store.begin_again()
 
     def put(self, line: bytes) -> None:
-        """Queue one event, or count it as dropped when the queue is full. Returns at once."""
-        with self._lock:
-            if len(self._lines) >= MOST_EVENTS or self._size_bytes + len(line) > MOST_BYTES:
-                self._drop("queue full", 1)
-                return
+        if self._is_durable or self._stop.is_set():
+            self._keep([line])
+            self._stored.set()
+        elif len(self._lines) >= MOST_EVENTS or self._size_bytes + len(line) > MOST_BYTES:
+            self._drop("queue full", 1)
+        else:
             self._lines.append(line)
-            self._size_bytes += len(line)
-            self._idle.clear()
-            if self._thread is None:
-                self._thread = threading.Thread(target=self._run, name="hansard-recorder", daemon=True)
-                self._thread.start()
-        self._wake.set()
+            self._size_bytes += len(line)  # near enough: a race makes it a little wrong, the move below rights it
+            self._queued.set()
+        if not self._threads:
+            self._start()
 
     def drop(self, reason: str) -> None:
-        """Count an event that could not even be queued."""
-        with self._lock:
-            self._drop(reason, 1)
+        self._drop(reason, 1)
 
     def stats(self) -> Stats:
-        with self._lock:
-            return Stats(len(self._lines), self._tally.sent, dict(self._tally.dropped))
+        waiting = self._waiting()
+        with self._counting:
+            return Stats(len(self._lines), self._sent, dict(self._dropped), waiting)
 
     def flush(self, timeout_s: float) -> bool:
-        """Wait until everything queued is delivered or dropped; False when that took too long."""
-        return self._idle.wait(timeout_s)
+        deadline = time.monotonic() + timeout_s
+        self._queued.set()
+        while self._lines or self._moving.locked() or self._waiting():
+            if time.monotonic() > deadline:
+                return False
+            time.sleep(0.01)
+        return True
 
     def close(self, timeout_s: float) -> None:
-        """Deliver what can be delivered in time; the rest is counted as dropped."""
+        """Deliver in time what can be; the rest stays in the spool, or is counted as dropped where there is none.
+
+        Doing it again is harmless; what is recorded afterwards goes straight to the spool.
+        """
+        if self._stop.is_set():
+            return
         self.flush(timeout_s)
         self._stop.set()
-        self._wake.set()
-        with self._lock:
-            left = len(self._lines)
-            self._lines.clear()
-            self._size_bytes = 0
-            if left:
-                self._drop("closed before delivery", left)
+        self._queued.set()
+        self._stored.set()
+        self._move()
+        self._store.release()
+        if lost := self._store.leave():
+            self._drop("closed before delivery", lost)
+
+    def _waiting(self) -> int:
+        try:
+            return self._store.count()
+        except Exception as error:
+            self._tell_once("count", "Hansard's spool cannot be read (%s).", error)
+            return 0
+
+    def _start(self) -> None:
+        """Start the threads; at the interpreter's end none can, and `close` does what they would."""
+        with self._counting:
+            if self._threads or self._stop.is_set():
+                return
+            self._threads = [
+                threading.Thread(target=self._move_for_ever, name="hansard-recorder", daemon=True),
+                threading.Thread(target=self._send_for_ever, name="hansard-sender", daemon=True),
+            ]
+            try:
+                for thread in self._threads:
+                    thread.start()
+            except RuntimeError as error:
+                self._tell_once("thread", "Hansard cannot start a thread now (%s).", error)
 
     def _drop(self, reason: str, count: int) -> None:
-        self._tally.dropped[reason] += count
+        with self._counting:
+            self._dropped[reason] += count
         self._tell_once(reason, "Hansard dropped events: %s. Recorder.stats() counts them.", reason)
 
     def _tell_once(self, what: str, sentence: str, *values: Any) -> None:
@@ -127,82 +218,128 @@ class Outbox:
             self._told.add(what)
             _log.warning(sentence, *values)
 
-    def _run(self) -> None:
-        pool = self._new_pool()
+    def _move_for_ever(self) -> None:
         while not self._stop.is_set():
-            self._wake.wait()
-            self._wake.clear()
-            time.sleep(GATHER_S)
-            while (batch := self._next_batch()) and not self._stop.is_set():
-                self._deliver(pool, batch)
+            self._queued.wait()
+            self._stop.wait(GATHER_S)
+            self._queued.clear()
+            self._move()
+
+    def _move(self) -> None:
+        """Move what is queued to the store."""
+        with self._moving:
+            while self._lines:
+                lines = [self._lines.popleft() for _ in range(min(len(self._lines), BATCH_EVENTS))]
+                self._size_bytes = max(0, self._size_bytes - sum(map(len, lines)))
+                self._keep(lines)
+                self._stored.set()
+
+    def _keep(self, lines: Sequence[bytes]) -> None:
+        """Store what `before_send` leaves of these; what cannot be stored is counted."""
+        ready = [line for line in map(self._redacted, lines) if line is not None]
+        if not ready:
+            return
+        try:
+            gone = self._store.add(ready)
+        except Exception as error:
+            self._tell_once("spool", "Hansard's spool cannot be written (%s).", error)
+            self._send_unkept(ready)
+            return
+        if gone:
+            self._drop("spool full", gone)
+
+    def _send_unkept(self, lines: Sequence[bytes]) -> None:
+        """With no room on the disk there is one chance left: the server, now. From the agent's thread not even that."""
+        if threading.current_thread() not in self._threads:
+            self._drop("spool failed", len(lines))
+            return
+        status = self._posted(self._new_pool(), [Line(0, line) for line in lines])
+        if status != 200:
+            self._drop("spool failed", len(lines))
+
+    def _redacted(self, line: bytes) -> bytes | None:
+        if self._before_send is None:
+            return line
+        try:
+            event = self._before_send(json.loads(line))
+            return None if event is None else json.dumps(event, ensure_ascii=False).encode()
+        except Exception:
+            self._tell_once("before_send", "before_send failed; what it cannot redact is not sent.")
+            self._drop("before_send failed", 1)
+            return None
+
+    def _send_for_ever(self) -> None:
+        pool = self._new_pool()
+        pause_s = FIRST_PAUSE_S
+        while not self._stop.is_set():
+            try:
+                is_done = self._send_next(pool)
+            except Exception as error:
+                self._tell_once("sender", "Hansard's spool cannot be read (%s); trying again.", error)
+                is_done = False
+            pause_s = FIRST_PAUSE_S if is_done else min(pause_s * 2, LONGEST_PAUSE_S)
+            if not is_done:
+                self._store.release()  # another process may have a better key
+                self._stop.wait(self._asked_pause_s or pause_s / 2)
         pool.clear()
 
-    def _next_batch(self) -> list[bytes]:
-        """The oldest events, left in the queue until they are delivered."""
-        with self._lock:
-            batch: list[bytes] = []
-            size_bytes = 0
-            for line in self._lines:
-                size_bytes += len(line)
-                if batch and (size_bytes > BATCH_BYTES or len(batch) == BATCH_EVENTS):
-                    break
-                batch.append(line)
-            if not batch:
-                self._idle.set()
-            return batch
+    _asked_pause_s: float | None = None
 
-    def _deliver(self, pool: "PoolManager", batch: list[bytes]) -> None:
-        """Send one batch until the server has taken or refused it."""
-        body = gzip.compress(b"\n".join(batch), compresslevel=3)
-        pause_s = 0.5
-        while not self._stop.is_set():
-            wait_s = self._try(pool, batch, body, pause_s)
-            if wait_s is None:
-                return
-            self._stop.wait(wait_s)
-            pause_s = min(pause_s * 2, LONGEST_PAUSE_S)
+    def _send_next(self, pool: "PoolManager") -> bool:
+        """Send the oldest batch, or wait for one; False when it should be tried again later."""
+        if not self._store.lease():
+            self._stop.wait(1.0)
+            return True
+        batch = self._store.oldest(BATCH_EVENTS, BATCH_BYTES)
+        if batch:
+            return self._deliver(pool, batch)
+        self._store.release()
+        self._stored.wait(5.0)
+        self._stored.clear()
+        return True
 
-    def _try(self, pool: "PoolManager", batch: list[bytes], body: bytes, pause_s: float) -> float | None:
-        """One attempt: None when the batch is done with, else how long to wait before the next."""
+    def _deliver(self, pool: "PoolManager", batch: list[Line]) -> bool:
+        """Bring one batch to its end, delivered or refused; False when the server cannot take it now.
+
+        The server refuses a request whole for one event it cannot read: halve it until that one stands alone.
+        """
+        status = self._posted(pool, batch)
+        if status is None or status in (401, 403, 408, 429) or status >= 500:
+            return False
+        if status != 200 and len(batch) > 1:
+            middle = len(batch) // 2
+            return self._deliver(pool, batch[:middle]) and self._deliver(pool, batch[middle:])
+        if status != 200:
+            self._drop(f"refused with {status}", 1)
+        self._store.remove(batch)
+        return True
+
+    def _posted(self, pool: "PoolManager", batch: Sequence[Line]) -> int | None:
+        """Post a batch once; the status, or None when no answer came. Counts what a 200 says of it."""
+        body = gzip.compress(b"\n".join(line.text for line in batch), compresslevel=3)
+        self._asked_pause_s = None
         try:
-            answer = pool.request("POST", self._address, body=body, headers=self._headers, timeout=TIMEOUT_S)
+            answer = pool.request("POST", self._address, body=body, headers=self._headers)
         except Exception as error:
             self._tell_once("network", "Hansard's server cannot be reached (%s); trying again.", error)
-            return pause_s
-        if answer.status == 200:
-            self._delivered(batch, answer)
             return None
-        if answer.status in (401, 403, 408, 429) or answer.status >= 500:
-            self._tell_once(str(answer.status), "Hansard's server answered %s; trying again.", answer.status)
-            return _retry_after_s(answer) or pause_s
-        self._refused(pool, batch, answer.status)
-        return None
+        if answer.status == 200:
+            self._count_sent(batch, answer)
+        else:
+            self._asked_pause_s = _retry_after_s(answer)
+            self._tell_once(str(answer.status), "Hansard's server answered %s: %.200s", answer.status, answer.data)
+        return int(answer.status)
 
-    def _refused(self, pool: "PoolManager", batch: list[bytes], status: int) -> None:
-        """The server refuses a request whole for one event it cannot read: halve it until that one stands alone."""
-        if len(batch) > 1:
-            middle = len(batch) // 2
-            self._deliver(pool, batch[:middle])
-            self._deliver(pool, batch[middle:])
-            return
-        with self._lock:
-            self._forget(batch)
-            self._drop(f"refused with {status}", 1)
-
-    def _delivered(self, batch: list[bytes], answer: "BaseHTTPResponse") -> None:
-        rejected = json.loads(answer.data).get("rejected", [])
-        with self._lock:
-            self._forget(batch)
-            self._tally.sent += len(batch) - len(rejected)
-            if rejected:
-                self._drop("rejected", len(rejected))
-                self._tell_once("why", "The first rejected event: %s", rejected[0])
-
-    def _forget(self, batch: list[bytes]) -> None:
-        for line in batch:
-            if self._lines and self._lines[0] is line:
-                self._lines.popleft()
-                self._size_bytes -= len(line)
+    def _count_sent(self, batch: Sequence[Line], answer: "BaseHTTPResponse") -> None:
+        try:
+            rejected = json.loads(answer.data).get("rejected", [])
+        except (ValueError, AttributeError):
+            rejected = []
+        with self._counting:
+            self._sent += len(batch) - len(rejected)
+        if rejected:
+            self._drop("rejected", len(rejected))
+            self._tell_once("why", "The first rejected event: %s", rejected[0])
 
 
 def _retry_after_s(answer: "BaseHTTPResponse") -> float | None:
@@ -212,22 +349,21 @@ def _retry_after_s(answer: "BaseHTTPResponse") -> float | None:
         return None
 
 
-def _beginning_again(outbox: Outbox) -> Any:
-    """For a forked child: an empty outbox; its locks may be held by threads that do not exist there."""
+def _while_alive(outbox: Outbox, work: Callable[[Outbox], None]) -> Callable[[], None]:
+    """Do this to the outbox later, if there still is one; waiting for it does not keep it."""
     held = weakref.ref(outbox)
 
-    def begin() -> None:
+    def run() -> None:
         if found := held():
-            found._begin()
+            work(found)
 
-    return begin
+    return run
 
 
-def _closing(outbox: Outbox) -> Any:
-    held = weakref.ref(outbox)
+def _at_exit(work: Callable[[], None]) -> None:
+    """When the interpreter ends; a process of multiprocessing ends without that, but runs its own finalizers."""
+    atexit.register(work)
+    if "multiprocessing" in sys.modules:
+        from multiprocessing.util import Finalize
 
-    def close() -> None:
-        if found := held():
-            found.close(timeout_s=2.0)
-
-    return close
+        Finalize(None, work, exitpriority=10)

@@ -3,6 +3,7 @@
 Every method returns at once and never raises; what cannot be recorded is counted and said once in the log.
 """
 
+import asyncio
 import functools
 import itertools
 import json
@@ -12,10 +13,12 @@ import time
 from collections import Counter
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, ParamSpec, Self
 
-from hansard.recorder.outbox import Outbox, Stats
+from hansard.recorder.outbox import MOST_BYTES, BeforeSend, MemorySink, Outbox, Sink, Stats
+from hansard.recorder.spool import Backlog, Spool, Store, default_folder
 from hansard.wire import LatencyCategory, Role, UsageCategory, instant_of
 
 _log = logging.getLogger("hansard.recorder")
@@ -40,14 +43,35 @@ class Recorder:
     """Sends what agents record to a Hansard server.
 
     `url` and `api_key` default to HANSARD_URL and HANSARD_API_KEY. One recorder serves a whole process, from any
-    thread. `HANSARD_DISABLED=1` makes it record nothing.
+    thread and any event loop. `HANSARD_DISABLED=1` makes it record nothing.
+
+    What the server cannot take now waits in `spool`, a folder (HANSARD_SPOOL, else the user's state folder), and is
+    sent later by this or another process; at most 256 MiB and for seven days. `spool=False` keeps it in memory only.
+    With `durable=True` an event is on disk before the call returns, which then takes as long as the disk does.
+
+    `before_send` may change an event, or drop it by giving None, before it reaches the disk or the network; one that
+    it fails on is dropped and counted. `sink` takes the events instead of a server: `MemorySink()` in tests.
     """
 
-    def __init__(self, url: str | None = None, api_key: str | None = None) -> None:
+    def __init__(
+        self,
+        url: str | None = None,
+        api_key: str | None = None,
+        *,
+        spool: Path | str | bool = True,
+        durable: bool = False,
+        before_send: BeforeSend | None = None,
+        sink: Sink | None = None,
+    ) -> None:
         url = url or os.environ.get("HANSARD_URL", "http://127.0.0.1:8700")
         api_key = api_key or os.environ.get("HANSARD_API_KEY", "")
         self._is_disabled = os.environ.get("HANSARD_DISABLED") == "1"
-        self._outbox = Outbox(url, api_key)
+        if sink is None and self._is_disabled:
+            sink = MemorySink()
+        if sink is None:
+            store = _store(spool, url, api_key, is_durable=durable)
+            sink = Outbox(url, api_key, store, is_durable=durable, before_send=before_send)
+        self._sink = sink
 
     def session(self, *, service: str, sid: str, at: datetime | None = None, **fields: Any) -> "SessionRecorder":
         """Begin recording a session: `fields` are those of `hansard.Session`, as known now.
@@ -59,15 +83,23 @@ class Recorder:
 
     def flush(self, timeout_s: float = 10.0) -> bool:
         """Wait until the server has everything recorded so far; False when that took too long."""
-        return self._outbox.flush(timeout_s)
+        return self._sink.flush(timeout_s)
+
+    async def aflush(self, timeout_s: float = 10.0) -> bool:
+        """`flush`, while the event loop goes on."""
+        return await asyncio.to_thread(self.flush, timeout_s)
 
     def close(self, timeout_s: float = 5.0) -> None:
         """Deliver what can be delivered in time. Called by itself, with less time, when the program ends."""
-        self._outbox.close(timeout_s)
+        self._sink.close(timeout_s)
+
+    async def aclose(self, timeout_s: float = 5.0) -> None:
+        """`close`, while the event loop goes on."""
+        await asyncio.to_thread(self.close, timeout_s)
 
     def stats(self) -> Stats:
-        """How many events are queued, sent, and, by reason, dropped."""
-        return self._outbox.stats()
+        """How many events are queued, spooled, sent, and, by reason, dropped."""
+        return self._sink.stats()
 
     def _put(self, event: Mapping[str, Any]) -> None:
         if self._is_disabled:
@@ -75,9 +107,30 @@ class Recorder:
         try:
             line = _line(event)
         except Exception:
-            self._outbox.drop("not JSON")
+            self._sink.drop("not JSON")
             raise
-        self._outbox.put(line)
+        self._sink.put(line)
+
+
+def _store(spool: Path | str | bool, url: str, api_key: str, *, is_durable: bool) -> Store:
+    """The spool, or memory where none is wanted or can be had."""
+    if spool is False:
+        return Backlog(MOST_BYTES)
+    folder = default_folder() if spool is True else Path(spool)
+    try:
+        return Spool(folder, url.rstrip("/"), account_of(api_key), is_durable=is_durable)
+    except OSError as error:
+        _log.warning("Hansard cannot spool to %s (%s); what the server cannot take waits in memory.", folder, error)
+        return Backlog(MOST_BYTES)
+
+
+def account_of(api_key: str) -> str:
+    """Whose events a key's are: its organization, so that another key of the same one may send them later.
+
+    Nothing of the secret is in it. A text that is no key names nobody.
+    """
+    parts = api_key.split("_")
+    return "_".join(parts[:2]) if len(parts) == 4 and parts[0] == "hsd" else ""
 
 
 class SessionRecorder:
