@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal, NotRequired
 from typing_extensions import TypedDict
 
 PATH = "/ingest/v1/events"
+RECORDINGS_PATH = "/ingest/v1/recordings"  # /{service}/{sid}/{name}
 MAX_EVENTS = 1000
 MAX_BYTES = 5 * 1024 * 1024
 MAX_DEPTH = 64

@@ -21,8 +21,11 @@ from collections import Counter, deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
+from hansard.recorder.recordings import RecordingLane
+from hansard.recorder.spoken import Spoken
 from hansard.recorder.spool import Line, Store
 from hansard.wire import PATH
 
@@ -53,16 +56,17 @@ class Stats:
     sent: int
     dropped: Mapping[str, int]
     spooled: int = 0
+    recordings: int = 0  # that wait for upload
 
 
 class Sink(Protocol):
     """Where a recorder puts what was said."""
 
-    def put(self, line: bytes) -> None:
-        """Take one event as JSON. Returns at once and does not raise."""
+    def put(self, spoken: Spoken) -> None:
+        """Take one event. Returns at once."""
 
-    def drop(self, reason: str) -> None:
-        """Count an event that could not even be written."""
+    def recording(self, path: Path, about: Mapping[str, Any]) -> None:
+        """Take a finished recording over. Raises OSError when it cannot be had."""
 
     def flush(self, timeout_s: float) -> bool:
         """Wait until all is delivered or dropped; False when that took too long."""
@@ -79,13 +83,13 @@ class MemorySink:
     """Keeps events in a list, for the tests of those who record: `Recorder(sink=MemorySink())`."""
 
     events: list[dict[str, Any]] = field(default_factory=list)
-    dropped: Counter[str] = field(default_factory=Counter)
+    recordings: list[tuple[Path, Mapping[str, Any]]] = field(default_factory=list)
 
-    def put(self, line: bytes) -> None:
-        self.events.append(json.loads(line))
+    def put(self, spoken: Spoken) -> None:
+        self.events.append(json.loads(spoken.line()))
 
-    def drop(self, reason: str) -> None:
-        self.dropped[reason] += 1
+    def recording(self, path: Path, about: Mapping[str, Any]) -> None:
+        self.recordings.append((path, about))
 
     def flush(self, timeout_s: float) -> bool:  # noqa: ARG002 - the signature of a sink
         return True
@@ -94,14 +98,21 @@ class MemorySink:
         pass
 
     def stats(self) -> Stats:
-        return Stats(0, len(self.events), dict(self.dropped))
+        return Stats(0, len(self.events), {})
 
 
 class Outbox:
     """Takes encoded events, keeps them in a store, and delivers them in order."""
 
     def __init__(
-        self, url: str, api_key: str, store: Store, *, is_durable: bool = False, before_send: BeforeSend | None = None
+        self,
+        url: str,
+        api_key: str,
+        store: Store,
+        *,
+        lane: RecordingLane | None = None,
+        is_durable: bool = False,
+        before_send: BeforeSend | None = None,
     ) -> None:
         # Not in the thread: a fork in the middle of an import leaves the child half a module.
         from urllib3 import PoolManager, Timeout
@@ -114,6 +125,7 @@ class Outbox:
             "Content-Encoding": "gzip",
         }
         self._store = store
+        self._lane = lane
         self._is_durable = is_durable
         self._before_send = before_send
         self._sent = 0
@@ -125,7 +137,7 @@ class Outbox:
         _at_exit(_while_alive(self, partial(Outbox.close, timeout_s=AT_EXIT_S)))
 
     def _begin(self) -> None:
-        self._lines: deque[bytes] = deque()
+        self._lines: deque[Spoken] = deque()
         self._size_bytes = 0
         self._moving = threading.Lock()
         self._counting = threading.Lock()
@@ -139,27 +151,38 @@ class Outbox:
         self._begin()
         self._sent, self._dropped = 0, Counter()
         self._store.begin_again()
+        if self._lane:
+            self._lane.begin_again()
 
-    def put(self, line: bytes) -> None:
+    def recording(self, path: Path, about: Mapping[str, Any]) -> None:
+        if self._lane is None:
+            self._drop("recording without a spool", 1)
+            return
+        self._lane.put(path, about)
+
+    def put(self, spoken: Spoken) -> None:
         if self._is_durable or self._stop.is_set():
-            self._keep([line])
+            self._keep([spoken])
             self._stored.set()
-        elif len(self._lines) >= MOST_EVENTS or self._size_bytes + len(line) > MOST_BYTES:
+        elif len(self._lines) >= MOST_EVENTS or self._size_bytes + spoken.size_bytes > MOST_BYTES:
             self._drop("queue full", 1)
         else:
-            self._lines.append(line)
-            self._size_bytes += len(line)  # near enough: a race makes it a little wrong, the move below rights it
+            self._lines.append(spoken)
+            self._size_bytes += (
+                spoken.size_bytes
+            )  # near enough: a race makes it a little wrong, the move below rights it
             self._queued.set()
         if not self._threads:
             self._start()
 
-    def drop(self, reason: str) -> None:
-        self._drop(reason, 1)
-
     def stats(self) -> Stats:
         waiting = self._waiting()
+        recordings = len(self._lane.waiting()) if self._lane else 0
         with self._counting:
-            return Stats(len(self._lines), self._sent, dict(self._dropped), waiting)
+            dropped = dict(self._dropped)
+        if self._lane and self._lane.dropped:
+            dropped["recording"] = self._lane.dropped
+        return Stats(len(self._lines), self._sent, dropped, waiting, recordings)
 
     def flush(self, timeout_s: float) -> bool:
         deadline = time.monotonic() + timeout_s
@@ -183,6 +206,8 @@ class Outbox:
         self._stored.set()
         self._move()
         self._store.release()
+        if self._lane:
+            self._lane.close()
         if lost := self._store.leave():
             self._drop("closed before delivery", lost)
 
@@ -229,14 +254,14 @@ class Outbox:
         """Move what is queued to the store."""
         with self._moving:
             while self._lines:
-                lines = [self._lines.popleft() for _ in range(min(len(self._lines), BATCH_EVENTS))]
-                self._size_bytes = max(0, self._size_bytes - sum(map(len, lines)))
-                self._keep(lines)
+                taken = [self._lines.popleft() for _ in range(min(len(self._lines), BATCH_EVENTS))]
+                self._size_bytes = max(0, self._size_bytes - sum(one.size_bytes for one in taken))
+                self._keep(taken)
                 self._stored.set()
 
-    def _keep(self, lines: Sequence[bytes]) -> None:
-        """Store what `before_send` leaves of these; what cannot be stored is counted."""
-        ready = [line for line in map(self._redacted, lines) if line is not None]
+    def _keep(self, spoken: Sequence[Spoken]) -> None:
+        """Store what `before_send` leaves of these; what cannot be written or stored is counted."""
+        ready = [line for line in map(self._line, spoken) if line is not None]
         if not ready:
             return
         try:
@@ -256,6 +281,14 @@ class Outbox:
         status = self._posted(self._new_pool(), [Line(0, line) for line in lines])
         if status != 200:
             self._drop("spool failed", len(lines))
+
+    def _line(self, spoken: Spoken) -> bytes | None:
+        try:
+            return self._redacted(spoken.line())
+        except Exception as error:
+            self._tell_once("json", "Hansard cannot write this as JSON: %s", error)
+            self._drop("not JSON", 1)
+            return None
 
     def _redacted(self, line: bytes) -> bytes | None:
         if self._before_send is None:

@@ -5,11 +5,8 @@ Every method returns at once and never raises; what cannot be recorded is counte
 
 import asyncio
 import functools
-import itertools
-import json
 import logging
 import os
-import time
 from collections import Counter
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
@@ -18,11 +15,12 @@ from types import TracebackType
 from typing import Any, Literal, ParamSpec, Self
 
 from hansard.recorder.outbox import MOST_BYTES, BeforeSend, MemorySink, Outbox, Sink, Stats
+from hansard.recorder.recordings import RecordingLane
+from hansard.recorder.spoken import Spoken
 from hansard.recorder.spool import Backlog, Spool, Store, default_folder
 from hansard.wire import LatencyCategory, Role, UsageCategory, instant_of
 
 _log = logging.getLogger("hansard.recorder")
-_numbers = itertools.count()
 P = ParamSpec("P")
 
 
@@ -70,7 +68,10 @@ class Recorder:
             sink = MemorySink()
         if sink is None:
             store = _store(spool, url, api_key, is_durable=durable)
-            sink = Outbox(url, api_key, store, is_durable=durable, before_send=before_send)
+            lane = None
+            if isinstance(store, Spool):
+                lane = RecordingLane(store.folder, url, api_key, account_of(api_key))
+            sink = Outbox(url, api_key, store, lane=lane, is_durable=durable, before_send=before_send)
         self._sink = sink
 
     def session(self, *, service: str, sid: str, at: datetime | None = None, **fields: Any) -> "SessionRecorder":
@@ -79,7 +80,7 @@ class Recorder:
         The service and the id it gave the session (a call sid, a room id) make it one: recorded again, or by
         somebody else too, it stays one session.
         """
-        return SessionRecorder(self._put, service, sid, at, fields)
+        return SessionRecorder(self._put, self._put_recording, service, sid, at, fields)
 
     def flush(self, timeout_s: float = 10.0) -> bool:
         """Wait until the server has everything recorded so far; False when that took too long."""
@@ -101,15 +102,13 @@ class Recorder:
         """How many events are queued, spooled, sent, and, by reason, dropped."""
         return self._sink.stats()
 
-    def _put(self, event: Mapping[str, Any]) -> None:
-        if self._is_disabled:
-            return
-        try:
-            line = _line(event)
-        except Exception:
-            self._sink.drop("not JSON")
-            raise
-        self._sink.put(line)
+    def _put_recording(self, path: Path, about: Mapping[str, Any]) -> None:
+        if not self._is_disabled:
+            self._sink.recording(path, about)
+
+    def _put(self, spoken: Spoken) -> None:
+        if not self._is_disabled:
+            self._sink.put(spoken)
 
 
 def _store(spool: Path | str | bool, url: str, api_key: str, *, is_durable: bool) -> Store:
@@ -142,13 +141,15 @@ class SessionRecorder:
 
     def __init__(
         self,
-        put: Callable[[Mapping[str, Any]], None],
+        put: Callable[[Spoken], None],
+        put_recording: Callable[[Path, Mapping[str, Any]], None],
         service: str,
         sid: str,
         at: datetime | None,
         fields: Mapping[str, Any],
     ) -> None:
         self._put = put
+        self._put_recording = put_recording
         self._key = {"service": service, "sid": sid}
         self._counts: Counter[str] = Counter()
         self._is_ended = False
@@ -231,6 +232,18 @@ class SessionRecorder:
         self._record("label", at, {"type": type, "code": code, **more}, id)
 
     @quietly
+    def recording(
+        self, path: Path | str, *, channels: int | None = None, name: str | None = None, at: datetime | None = None
+    ) -> None:
+        """The sound of the session, a finished file: `path` may be deleted afterwards.
+
+        `channels`: 2 when the user is on the left and the agent on the right. `at` is when it begins. It is uploaded
+        in a lane of its own; recorded again under the same name, it is the same recording.
+        """
+        about = {**self._key, "name": name or Path(path).name, "channels": channels, "at": at and instant_of(at)}
+        self._put_recording(Path(path), about)
+
+    @quietly
     def update(self, **fields: Any) -> None:
         """Say or correct fields of the session; `summary` and `rating` among them."""
         self._record("session.update", None, fields)
@@ -260,30 +273,4 @@ class SessionRecorder:
 
     def _record(self, kind: str, at: datetime | None, data: Mapping[str, Any], id: str | None = None) -> None:
         self._counts[kind] += 1
-        self._put(
-            {
-                "id": id or _new_id(),
-                "session": self._key,
-                "kind": kind,
-                "at": instant_of(at or datetime.now(UTC)),
-                "data": {name: _written(value) for name, value in data.items() if value is not None},
-            }
-        )
-
-
-def _line(event: Mapping[str, Any]) -> bytes:
-    """The event as a line of JSON; halves of a surrogate pair, which no UTF-8 can hold, become U+FFFD."""
-    text = json.dumps(event, default=str, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
-    try:
-        return text.encode()
-    except UnicodeEncodeError:
-        return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace").encode()
-
-
-def _written(value: Any) -> Any:
-    return instant_of(value) if isinstance(value, datetime) else value
-
-
-def _new_id() -> str:
-    """Unique, and later than the one before it when both are sorted: events of one instant keep their order."""
-    return f"{time.time_ns():016x}{next(_numbers) % 2**32:08x}{os.urandom(4).hex()}"
+        self._put(Spoken(self._key, kind, at, data, id))

@@ -88,7 +88,7 @@ class Spool:
         is_durable: bool = False,
     ) -> None:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        self._folder = folder
+        self.folder = folder
         self._mine = hashlib.sha256(f"{address} {account}".encode()).hexdigest()[:12]
         self._address = address
         self._account = account
@@ -113,13 +113,13 @@ class Spool:
             except sqlite3.OperationalError:  # busy, full: not the file's fault
                 raise
             except sqlite3.DatabaseError:
-                (self._folder / FILE_NAME).rename(self._folder / f"{FILE_NAME}.broken-{time.time_ns()}")
+                (self.folder / FILE_NAME).rename(self.folder / f"{FILE_NAME}.broken-{time.time_ns()}")
                 found = self._opened()
             self._connections.db = found
         return found
 
     def _opened(self) -> sqlite3.Connection:
-        db = sqlite3.connect(self._folder / FILE_NAME, timeout=5.0, isolation_level=None)
+        db = sqlite3.connect(self.folder / FILE_NAME, timeout=5.0, isolation_level=None)
         db.execute("PRAGMA journal_mode=PERSIST")
         db.execute(f"PRAGMA synchronous={'FULL' if self._is_durable else 'NORMAL'}")
         db.executescript(_SCHEMA)
@@ -176,18 +176,16 @@ class Spool:
 
     def lease(self) -> bool:
         """Held until released, or until this process ends, however it does."""
-        if self._lock_file is None:
-            file = (self._folder / f"sender-{self._mine}.lock").open("ab")
-            if not _locked(file):
-                file.close()
-                return False
-            self._lock_file = file
-        return True
+        with _disk:  # a fork in between would leave the child a lock that it does not know of
+            if self._lock_file is None:
+                self._lock_file = locked_file(self.folder / f"sender-{self._mine}.lock")
+            return self._lock_file is not None
 
     def release(self) -> None:
-        if self._lock_file is not None:
-            self._lock_file.close()
-            self._lock_file = None
+        with _disk:
+            if self._lock_file is not None:
+                self._lock_file.close()
+                self._lock_file = None
 
     def leave(self) -> int:
         return 0
@@ -276,6 +274,16 @@ def default_folder() -> Path:
         return Path(os.environ.get("LOCALAPPDATA", Path.home())) / "hansard" / "spool"
     state = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
     return Path(state) / "hansard" / "spool"
+
+
+def locked_file(path: Path) -> IO[bytes] | None:
+    """The file, open and locked until it is closed, by this process or by its end; None while another has it."""
+    with _disk:
+        file = path.open("ab")
+        if _locked(file):
+            return file
+        file.close()
+        return None
 
 
 if sys.platform == "win32":
