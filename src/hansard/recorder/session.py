@@ -3,7 +3,6 @@
 Every method returns at once and never raises; what cannot be recorded is counted and said once in the log.
 """
 
-import asyncio
 import functools
 import logging
 import os
@@ -88,6 +87,8 @@ class Recorder:
 
     async def aflush(self, timeout_s: float = 10.0) -> bool:
         """`flush`, while the event loop goes on."""
+        import asyncio  # a quarter of what importing the recorder would take, and most agents have it anyway
+
         return await asyncio.to_thread(self.flush, timeout_s)
 
     def close(self, timeout_s: float = 5.0) -> None:
@@ -96,6 +97,8 @@ class Recorder:
 
     async def aclose(self, timeout_s: float = 5.0) -> None:
         """`close`, while the event loop goes on."""
+        import asyncio
+
         await asyncio.to_thread(self.close, timeout_s)
 
     def stats(self) -> Stats:
