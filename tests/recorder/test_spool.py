@@ -381,3 +381,34 @@ def test_scopes_are_asked_for_as_ever(sqlite_house: House) -> None:
     assert not recorder.flush(0.7)
     assert recorder.stats().spooled == 1
     recorder.close(0.1)
+
+
+FORKING = """
+import os
+import hansard
+recorder = hansard.Recorder()
+session = recorder.session(service="s", sid="parent")
+children = []
+for fork in range(20):
+    for number in range(100):
+        session.user(f"parent {fork} {number}")
+    child = os.fork()
+    if child == 0:
+        mine = recorder.session(service="s", sid=f"child-{fork}")
+        for number in range(5):
+            mine.user(f"child {fork} {number}")
+        recorder.close(20)
+        os._exit(0)
+    children.append(child)
+for child in children:
+    assert os.waitpid(child, 0)[1] == 0
+recorder.close(20)
+"""
+
+
+@pytest.mark.long
+def test_twenty_forks_while_sending_lose_and_double_nothing(door: Door) -> None:
+    run(FORKING, door)
+    drain(door)
+    of_parent = {f"parent {fork} {number}" for fork in range(20) for number in range(100)}
+    assert recorded(door) == of_parent | {f"child {fork} {number}" for fork in range(20) for number in range(5)}
