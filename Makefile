@@ -4,18 +4,19 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 SDKS := 0.49.87 0.20.1 0.1.1
+LIGHT := not livekit and not openai_agents and not pipecat
 
-.PHONY: run test check lint format test-livekit bench clean
+.PHONY: run test check lint format test-frameworks test-livekit test-openai-agents test-pipecat bench clean
 
 run: .venv/server
 	$(BIN)/hansard serve --demo
 
 test: lint $(SDKS:%=.envs/syllable-%/ready)
-	$(BIN)/python -m pytest -n 2 -m "not livekit"
+	$(BIN)/python -m pytest -n 2 -m "$(LIGHT)"
 
 # What to run while working: the same without the long suites.
 check: lint $(SDKS:%=.envs/syllable-%/ready)
-	$(BIN)/python -m pytest -n 2 -m "not livekit and not long"
+	$(BIN)/python -m pytest -n 2 -m "$(LIGHT) and not long"
 
 lint: .venv/dev
 	$(BIN)/ruff format --check .
@@ -27,9 +28,17 @@ format: .venv/dev
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-# A step of its own: the framework is large and must not slow the others.
+# Steps of their own: the frameworks are large, pin against each other, and must not slow the other tests.
+test-frameworks: test-livekit test-openai-agents test-pipecat
+
 test-livekit: .envs/livekit/ready
 	.envs/livekit/bin/python -m pytest tests/livekit
+
+test-openai-agents: .envs/openai-agents/ready
+	.envs/openai-agents/bin/python -m pytest tests/openai_agents
+
+test-pipecat: .envs/pipecat/ready
+	.envs/pipecat/bin/python -m pytest tests/pipecat
 
 bench: .venv/dev
 	$(BIN)/python bench/ingest.py
@@ -52,10 +61,10 @@ bench: .venv/dev
 	.envs/syllable-$*/bin/python -m pip install --quiet --disable-pip-version-check syllable-sdk==$*
 	touch $@
 
-.envs/livekit/ready: pyproject.toml constraints.txt
-	$(PYTHON) -m venv .envs/livekit
-	.envs/livekit/bin/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt \
-		--editable '.[server,livekit]' syllable-sdk==0.49.87 pytest pytest-timeout pytest-xdist
+.envs/livekit/ready .envs/openai-agents/ready .envs/pipecat/ready: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(@D)
+	$(@D)/bin/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt \
+		--editable '.[server,$(notdir $(@D))]' syllable-sdk==0.49.87 pytest pytest-timeout pytest-xdist
 	touch $@
 
 clean:
