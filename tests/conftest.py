@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -165,6 +166,14 @@ def house(request: pytest.FixtureRequest) -> House:
     found.clock.ahead = timedelta()
     found.statements.clear()
     return found
+
+
+@pytest.fixture(autouse=True)
+def spool(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Every test's recorders spool into a folder of its own, never into the user's."""
+    folder = tmp_path / "spool"
+    monkeypatch.setenv("HANSARD_SPOOL", str(folder))
+    return folder
 
 
 @pytest.fixture

@@ -20,6 +20,7 @@ from hansard.kit.errors import Busy, HansardError, NotFound
 from hansard.kit.settings import Settings
 from hansard.resources.accounts.access import Anybody
 from hansard.resources.accounts.store import list_organizations
+from hansard.resources.ingest.otlp.traces import sweep_traces
 from hansard.resources.routers import ROUTERS
 from hansard.resources.sessions.intake import close_abandoned
 
@@ -92,12 +93,16 @@ async def _sweep_for_ever(app: FastAPI) -> None:
 
 
 async def sweep(database: Database, settings: Settings, now: datetime) -> int:
-    """Close every organization's abandoned sessions; give how many."""
+    """Settle every organization's waiting traces and close its abandoned sessions; give how many were closed."""
     silent_since = now - timedelta(seconds=settings.abandoned_after_s)
+    idle = timedelta(seconds=settings.conversation_idle_s)
     closed = 0
     with database.reading() as db:
         organizations = list_organizations(db)
     for one in organizations:
+        settling = partial(sweep_traces, organization_id=one.id, now=now, idle=idle)
+        while await asyncio.wrap_future(database.writer.submit(one.id, settling)):
+            pass
         work = partial(close_abandoned, organization_id=one.id, silent_since=silent_since)
         while done := await asyncio.wrap_future(database.writer.submit(one.id, work)):
             closed += done

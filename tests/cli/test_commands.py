@@ -158,13 +158,14 @@ def test_the_doctor_says_what_is_well_and_what_is_not(tmp_path: Path, data: str)
 
 def test_config_show_says_where_each_value_came_from(tmp_path: Path) -> None:
     file = tmp_path / "h.toml"
-    file.write_text('database_url = "postgresql://me:secret@host/db"\n')
+    file.write_text('database_url = "postgresql://me:hidden@host/db"\nlivekit_api_secret = "hidden"\n')
     shown = run("config", "show", "--port", "1", "--config", str(file), HANSARD_HOST="::1").stdout
     assert "port = 1\t(flag)" in shown
     assert "host = ::1\t(environment)" in shown
     assert f"database_url = postgresql://me:…@host/db\t({file})" in shown
     assert "data = hansard-data\t(default)" in shown
-    assert "secret" not in shown
+    assert f"livekit_api_secret = …\t({file})" in shown
+    assert "hidden" not in shown
     refused = run("config", "show", code=1, HANSARD_COLOUR="red")
     assert "HANSARD_COLOUR in the environment is not a setting of Hansard's." in refused.stderr
 

@@ -21,6 +21,7 @@ CANARY = "canary-of-another-organization"
 ROUTES: dict[tuple[str, str], tuple[str, Scope | None, int]] = {
     ("GET", "/healthz"): ("/healthz", None, 200),
     ("POST", "/ingest/v1/events"): ("/ingest/v1/events", Scope.INGEST, 200),
+    ("POST", "/v1/traces"): ("/v1/traces", Scope.INGEST, 200),
     ("GET", "/api/v1/sessions"): ("/api/v1/sessions", Scope.READ, 200),
     ("GET", "/api/v1/sessions/"): ("/api/v1/sessions/", Scope.READ, 200),
     ("GET", "/api/v1/sessions/{session_id}"): ("/api/v1/sessions/{id}", Scope.READ, 404),
@@ -56,6 +57,11 @@ ROUTES: dict[tuple[str, str], tuple[str, Scope | None, int]] = {
     ("GET", "/api/v1/events"): ("/api/v1/events", Scope.READ, 200),
     ("GET", "/api/v1/events/"): ("/api/v1/events/", Scope.READ, 200),
     ("GET", "/hansard/v1/sessions/{session_id}/record"): ("/hansard/v1/sessions/{id}/record", Scope.READ, 404),
+    # Opened by a token that LiveKit signs, by none of our keys; tests/livekit knocks with good ones.
+    ("POST", "/observability/recordings/v0"): ("/observability/recordings/v0", None, 401),
+    ("POST", "/observability/logs/otlp/v0"): ("/observability/logs/otlp/v0", None, 401),
+    ("POST", "/observability/metrics/otlp/v0"): ("/observability/metrics/otlp/v0", None, 401),
+    ("POST", "/observability/traces/otlp/v0"): ("/observability/traces/otlp/v0", None, 401),
     ("*", "/api/v1/{path:path}"): ("/api/v1/agents/", None, 404),
 }
 OPEN = {"/healthz", "/api/v1/sessions/recording/stream?token=x"}

@@ -19,7 +19,7 @@ def show(sourced: Sourced) -> None:
     """Show every setting, its value and where the value came from."""
     for one in fields(Settings):
         value = getattr(sourced.settings, one.name)
-        shown = "" if value is None else _without_password(str(value))
+        shown = "" if value is None else "…" if one.metadata["is_secret"] else _without_password(str(value))
         click.echo(f"{one.name} = {shown}\t({sourced.sources[one.name]})\t{one.metadata['about']}")
 
 

@@ -297,3 +297,32 @@ change = Table(
     PrimaryKeyConstraint("organization_id", "seq", name="change_pk"),
     **_COMPACT,
 )
+
+# Which session an OpenTelemetry trace belongs to: the best claim so far until it is settled, and from then on.
+otlp_trace = Table(
+    "otlp_trace",
+    metadata,
+    _organization(),
+    Column("trace_id", Bytewise, nullable=False),
+    Column("claim", Bytewise, nullable=False),
+    Column("service", Bytewise, nullable=False),
+    Column("sid", Bytewise, nullable=False),
+    Column("named_at", Moment),
+    Column("received_at", Moment, nullable=False),
+    Column("is_settled", Boolean, nullable=False),
+    PrimaryKeyConstraint("organization_id", "trace_id", name="otlp_trace_pk"),
+    Index("otlp_trace_waiting", "organization_id", "is_settled", "received_at"),
+    **_COMPACT,
+)
+
+# The events of spans whose trace is not settled yet.
+otlp_span = Table(
+    "otlp_span",
+    metadata,
+    _organization(),
+    Column("trace_id", Bytewise, nullable=False),
+    Column("span_id", Bytewise, nullable=False),
+    Column("events", Bytewise, nullable=False),
+    PrimaryKeyConstraint("organization_id", "trace_id", "span_id", name="otlp_span_pk"),
+    **_COMPACT,
+)

@@ -19,8 +19,8 @@ class SettingError(Exception):
     """A setting that is unknown or has a value that cannot be; the message names it and where it stands."""
 
 
-def _setting(default: Any, about: str) -> Any:
-    return field(default=default, metadata={"about": about})
+def _setting(default: Any, about: str, *, is_secret: bool = False) -> Any:
+    return field(default=default, metadata={"about": about, "is_secret": is_secret})
 
 
 @dataclass(frozen=True)
@@ -37,6 +37,9 @@ class Settings:
     )
     body_timeout_s: float = _setting(30.0, "Seconds a request of events may take to arrive.")
     waiting_writes: int = _setting(2000, "Requests that may wait for the writer before new ones get 503.")
+    livekit_api_key: str | None = _setting(None, "The LiveKit API key that agents sign their uploads with.")
+    livekit_api_secret: str | None = _setting(None, "The LiveKit API secret of that key.", is_secret=True)
+    livekit_organization: str = _setting("default", "The organization that LiveKit's uploads are recorded for.")
 
 
 @dataclass(frozen=True)
@@ -100,4 +103,5 @@ def _converted(name: str, value: Any, known: Mapping[str, Any], source: str) -> 
     try:
         return TypeAdapter[Any](known[name].type).validate_python(value)
     except ValidationError as error:
-        raise SettingError(f"{name} from {source} cannot be {value!r}: {error.errors()[0]['msg']}.") from None
+        shown = "what it is" if known[name].metadata["is_secret"] else repr(value)
+        raise SettingError(f"{name} from {source} cannot be {shown}: {error.errors()[0]['msg']}.") from None

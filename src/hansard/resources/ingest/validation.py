@@ -1,7 +1,6 @@
-"""Bytes in, checked events out: what is refused whole, and what event by event (design 3)."""
+"""A body in, checked events out: what is refused whole, and what event by event (design 3)."""
 
 import math
-import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -9,8 +8,8 @@ from typing import Any
 from pydantic import ConfigDict, TypeAdapter, ValidationError, with_config
 from pydantic_core import from_json
 
-from hansard.kit.errors import Invalid, TooLarge, UnknownEncoding
-from hansard.wire import MAX_BYTES, MAX_DEPTH, MAX_EVENTS, SHAPES, Event, Instant, Key, Rejection, SessionKey
+from hansard.kit.errors import Invalid, TooLarge
+from hansard.wire import MAX_DEPTH, MAX_EVENTS, SHAPES, Event, Instant, Key, Rejection, SessionKey
 
 _STRICT = ConfigDict(strict=True, extra="ignore")
 _KEEPING = ConfigDict(strict=True, extra="allow")
@@ -29,32 +28,6 @@ class Checked:
     rejected: list[Rejection]
 
 
-def inflated(body: bytes, encoding: str) -> bytes:
-    """Undo the content encoding. Raises UnknownEncoding, Invalid for broken gzip, TooLarge."""
-    if encoding not in ("", "identity", "gzip"):
-        raise UnknownEncoding(f"The content encoding {encoding!r} is not understood; use gzip or none.")
-    if encoding == "gzip":
-        body = _gunzipped(body)
-    if len(body) > MAX_BYTES:
-        raise TooLarge(f"A request may carry {MAX_BYTES} bytes, uncompressed; send fewer events at a time.")
-    return body
-
-
-def _gunzipped(body: bytes) -> bytes:
-    """At most one byte more than is allowed, however much the body would unfold to."""
-    whole = b""
-    while body and len(whole) <= MAX_BYTES:
-        stream = zlib.decompressobj(wbits=31)
-        try:
-            whole += stream.decompress(body, MAX_BYTES + 1 - len(whole))
-        except zlib.error:
-            raise Invalid("The body is not gzip, although its content encoding says so.") from None
-        if not stream.eof and len(whole) <= MAX_BYTES:
-            raise Invalid("The gzip body ends before its end.")
-        body = stream.unused_data
-    return whole
-
-
 def parsed(body: bytes, media_type: str) -> list[Any]:
     """The events of a body, unchecked: `{"events": [...]}`, or one a line for NDJSON.
 
@@ -65,7 +38,7 @@ def parsed(body: bytes, media_type: str) -> list[Any]:
     if len(events) > MAX_EVENTS:
         raise TooLarge(f"A request may carry {MAX_EVENTS} events, not {len(events)}.")
     for index, one in enumerate(events):
-        if _is_too_deep(one, MAX_DEPTH):
+        if is_too_deep(one, MAX_DEPTH):
             raise Invalid(f"events[{index}] is nested more than {MAX_DEPTH} levels deep; nothing was stored.")
     return events
 
@@ -90,13 +63,14 @@ def _listed(body: Any) -> list[Any]:
     return events
 
 
-def _is_too_deep(value: Any, levels: int) -> bool:
+def is_too_deep(value: Any, levels: int) -> bool:
+    """Whether lists and objects are nested in each other more than this many levels."""
     if not isinstance(value, dict | list):
         return False
     if not levels:
         return True
     inner = value.values() if isinstance(value, dict) else value
-    return any(_is_too_deep(one, levels - 1) for one in inner)
+    return any(is_too_deep(one, levels - 1) for one in inner)
 
 
 def checked(events: list[Any]) -> Checked:

@@ -1,0 +1,76 @@
+"""The four addresses under LIVEKIT_OBSERVABILITY_URL: the upload of a session, its logs, traces and metrics."""
+
+import asyncio
+from datetime import datetime, timedelta
+from functools import partial
+
+from fastapi import APIRouter, Request, Response
+from starlette.concurrency import run_in_threadpool
+from starlette.datastructures import UploadFile
+
+from hansard.db.access import Now, Storage
+from hansard.kit.errors import NotFound
+from hansard.resources.livekit.access import Uploader
+from hansard.resources.livekit.audio import audio_event, keep
+from hansard.resources.livekit.chat import events_of
+from hansard.resources.livekit.logs import read
+from hansard.resources.livekit.otlp import MEDIA_TYPE, logs_answer, metrics_answer, received
+from hansard.resources.livekit.retry import Retried
+from hansard.resources.livekit.upload import parts_of, upload_of
+from hansard.resources.sessions.access import Idle
+from hansard.resources.sessions.intake import Intake, add_events
+from hansard.wire import Event, moment_of
+
+router = APIRouter(tags=["livekit"], route_class=Retried)
+
+
+@router.post("/observability/recordings/v0")
+async def add_upload(
+    request: Request, storage: Storage, organization_id: Uploader, now: Now, idle: Idle
+) -> dict[str, int]:
+    """Record a session as its agent's job uploads it at the end. Sending it again is harmless."""
+    settings = request.app.state.settings
+    parts = await parts_of(request, settings.body_timeout_s)
+    try:
+        upload = await upload_of(parts)
+        events = await run_in_threadpool(events_of, upload)
+        audio = parts.get("audio")
+        if isinstance(audio, UploadFile) and audio.size:
+            kept = await run_in_threadpool(keep, settings.data, organization_id, upload, audio.file)
+            events.append(audio_event(upload, kept, moment_of(events[0]["at"])))
+    finally:
+        await parts.close()
+    intake = await _write(storage, organization_id, events, now, idle)
+    return {
+        "accepted": len(intake.accepted),
+        "duplicates": len(intake.duplicates),
+        "conflicts": len(intake.conflicts),
+    }
+
+
+@router.post("/observability/logs/otlp/v0")
+async def add_logs(request: Request, storage: Storage, organization_id: Uploader, now: Now, idle: Idle) -> Response:
+    """Record evaluations and outcome as labels. The agent's own log is no part of a session and is said to be left."""
+    body = await received(request, request.app.state.settings.body_timeout_s)
+    found = await run_in_threadpool(read, body)
+    if found.events:
+        await _write(storage, organization_id, found.events, now, idle)
+    return Response(logs_answer(found.left), media_type=MEDIA_TYPE)
+
+
+@router.post("/observability/metrics/otlp/v0")
+async def add_metrics(request: Request, organization_id: Uploader) -> Response:  # noqa: ARG001 - only the signed-in
+    """Keep none: the figures of turns and models come with the upload, the rest is the health of a process."""
+    body = await received(request, request.app.state.settings.body_timeout_s)
+    return Response(metrics_answer(body), media_type=MEDIA_TYPE)
+
+
+@router.post("/observability/traces/otlp/v0")
+async def add_traces(organization_id: Uploader) -> None:  # noqa: ARG001 - only the signed-in get to know
+    """Refuse them: they tell of a session what nothing else does, and cannot be kept yet."""
+    raise NotFound('Traces of LiveKit are not available on this server; start with record={"traces": False}.')
+
+
+async def _write(storage: Storage, organization_id: int, events: list[Event], now: datetime, idle: timedelta) -> Intake:
+    work = partial(add_events, organization_id=organization_id, events=events, now=now, idle=idle)
+    return await asyncio.wrap_future(storage.writer.submit(organization_id, work))
