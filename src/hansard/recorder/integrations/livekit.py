@@ -5,8 +5,10 @@ seconds; both become the recorder's here.
 """
 
 import asyncio
+import contextlib
 import json
 import math
+from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -25,12 +27,15 @@ if TYPE_CHECKING:
         ErrorEvent,
         FunctionCall,
         FunctionToolsExecutedEvent,
+        JobContext,
         SessionUsageUpdatedEvent,
+        SpeechCreatedEvent,
         ToolCallEnded,
         ToolExecutionUpdatedEvent,
         UserInputTranscribedEvent,
     )
     from livekit.agents.llm import FunctionCallOutput
+    from livekit.agents.metrics import LLMMetrics
 
 FLUSH_S = 5.0  # of the ten that a job's process has by default before it is killed
 USAGE_CATEGORIES: Mapping[str, UsageCategory] = {"llm_usage": "llm", "stt_usage": "stt", "tts_usage": "tts"}
@@ -49,21 +54,27 @@ def attach(
     `sid` is the id of the session at the service that carries it: the sid of the room, or the carrier's of the call.
     `fields` are those of `hansard.Session`, as known now. What LiveKit does not know (labels, a summary, a transfer)
     can be said to the SessionRecorder that is given back. In a job, the record is delivered before its process ends.
+    What has an id at LiveKit keeps it, so that LiveKit's own upload of the same session adds nothing twice.
     """
     recording = recorder.session(service=service, sid=sid, **fields)
-    _Listener(recording).listen(session)
-    _deliver_at_shutdown(recorder)
+    job = _job()
+    _Listener(recording, job.job.id if job else None).listen(session)
+    if job:
+        _deliver_at_shutdown(job, recorder)
     return recording
 
 
-@quietly
-def _deliver_at_shutdown(recorder: Recorder) -> None:
-    """Wait for delivery when the job shuts down, its session closed: a job's process may run no exit handlers."""
-    from livekit.agents import get_job_context
+def _job() -> "JobContext | None":
+    with contextlib.suppress(Exception):
+        from livekit.agents import get_job_context
 
-    job = get_job_context(required=False)
-    if job is None:
-        return
+        return get_job_context(required=False)
+    return None
+
+
+@quietly
+def _deliver_at_shutdown(job: "JobContext", recorder: Recorder) -> None:
+    """Wait for delivery when the job shuts down, its session closed: a job's process may run no exit handlers."""
 
     async def deliver() -> None:
         await asyncio.to_thread(recorder.flush, FLUSH_S)
@@ -85,11 +96,14 @@ class _Call:
 class _Listener:
     """The handlers of one session. They never raise: LiveKit passes a handler's TypeError on to the agent."""
 
-    def __init__(self, recording: SessionRecorder) -> None:
+    def __init__(self, recording: SessionRecorder, job_id: str | None) -> None:
         self._recording = recording
+        self._job_id = job_id
         self._lang: str | None = None
         self._calls: dict[str, _Call] = {}
         self._usages: list[Any] = []
+        self._speech_ids: set[str] = set()
+        self._answers: deque[LLMMetrics] = deque(maxlen=100)  # of the model, not yet told by a message
 
     @quietly
     def listen(self, session: "AgentSession[Any]") -> None:
@@ -100,6 +114,18 @@ class _Listener:
         session.on("session_usage_updated", self.on_usage)
         session.on("error", self.on_error)
         session.on("close", self.on_close)
+        session.on("speech_created", self.on_speech)
+        if model := getattr(session, "llm", None):
+            model.on("metrics_collected", self.on_answered)
+            session.on("close", lambda _: model.off("metrics_collected", self.on_answered))
+
+    @quietly
+    def on_speech(self, event: "SpeechCreatedEvent") -> None:
+        self._speech_ids.add(event.speech_handle.id)
+
+    @quietly
+    def on_answered(self, metrics: "LLMMetrics") -> None:
+        self._answers.append(metrics)
 
     @quietly
     def on_transcribed(self, event: "UserInputTranscribedEvent") -> None:
@@ -120,6 +146,7 @@ class _Listener:
         stt = item.metrics.get("stt_metadata") or {}
         self._recording.user(
             item.text_content or "",
+            id=item.id,
             **_spoken(item),
             lang=self._lang,
             confidence=_number(item.transcript_confidence) or None,  # zero from a recognizer that gives none
@@ -129,26 +156,29 @@ class _Listener:
         metrics = item.metrics
         stopped_at = _moment(metrics.get("stopped_speaking_at")) or _moment(item.created_at)
         decided_at = _moved(stopped_at, metrics.get("end_of_turn_delay"))
-        self._measure("stt", "transcription", metrics.get("transcription_delay"), stopped_at, stt)
-        self._measure("turn", "end_of_turn", metrics.get("end_of_turn_delay"), stopped_at)
-        self._measure("turn", "user_turn_completed", metrics.get("on_user_turn_completed_delay"), decided_at)
+        self._measure(item.id, "stt", "transcription", metrics.get("transcription_delay"), stopped_at, stt)
+        self._measure(item.id, "turn", "end_of_turn", metrics.get("end_of_turn_delay"), stopped_at)
+        self._measure(item.id, "turn", "user_turn_completed", metrics.get("on_user_turn_completed_delay"), decided_at)
 
     def _speak(self, item: "ChatMessage") -> None:
         """LiveKit says how long each step took, not when it began; each is laid before the step that followed it."""
-        self._recording.agent(item.text_content or "", **_spoken(item))
+        self._recording.agent(item.text_content or "", id=item.id, **_spoken(item))
+        self._answers.clear()
         metrics = item.metrics
+        models = metrics.get("llm_metadata"), metrics.get("tts_metadata")
         spoke_at = _moment(metrics.get("started_speaking_at")) or _moment(item.created_at)
         played_at = _moved(spoke_at, metrics.get("playback_latency"), -1)
         voiced_at = _moved(played_at, metrics.get("tts_node_ttfb"), -1)
         asked_at = _moved(voiced_at, metrics.get("llm_node_ttft"), -1)
         silent_at = _moved(spoke_at, metrics.get("e2e_latency"), -1)
-        self._measure("llm", "first_token", metrics.get("llm_node_ttft"), asked_at, metrics.get("llm_metadata"))
-        self._measure("tts", "first_byte", metrics.get("tts_node_ttfb"), voiced_at, metrics.get("tts_metadata"))
-        self._measure("turn", "playback", metrics.get("playback_latency"), played_at)
-        self._measure("turn", "end_to_end", metrics.get("e2e_latency"), silent_at)
+        self._measure(item.id, "llm", "first_token", metrics.get("llm_node_ttft"), asked_at, models[0])
+        self._measure(item.id, "tts", "first_byte", metrics.get("tts_node_ttfb"), voiced_at, models[1])
+        self._measure(item.id, "turn", "playback", metrics.get("playback_latency"), played_at)
+        self._measure(item.id, "turn", "end_to_end", metrics.get("e2e_latency"), silent_at)
 
     def _measure(
         self,
+        source_id: str,
         category: LatencyCategory,
         label: str,
         duration_s: Any,
@@ -165,6 +195,7 @@ class _Listener:
             started_at=started_at,
             at=_moved(started_at, seconds),
             metadata=_model_names(model or {}),
+            id=f"{source_id}.{label}",
         )
 
     def _hand_off(self, item: "AgentHandoff") -> None:
@@ -173,6 +204,7 @@ class _Listener:
         self._recording.event(
             "agent-handoff",
             at=_moment(item.created_at),
+            id=item.id,
             source="livekit",
             source_id=item.id,
             attributes={"old_agent_id": item.old_agent_id, "new_agent_id": item.new_agent_id},
@@ -211,12 +243,29 @@ class _Listener:
             duration_ms=duration_ms,
             at=call.started_at,
         )
-        self._recording.latency("tool", call.name, duration_ms, started_at=call.started_at, at=ended_at)
+        self._recording.latency(
+            "tool", call.name, duration_ms, started_at=call.started_at, at=ended_at, id=f"{call.id}.duration"
+        )
 
     @quietly
     def on_tools_executed(self, event: "FunctionToolsExecutedEvent") -> None:
+        self._tell_first_token(event.function_calls)
         for call, output in zip(event.function_calls, event.function_call_outputs, strict=False):
             self._answer(call, output)
+
+    @quietly
+    def _tell_first_token(self, calls: "list[FunctionCall]") -> None:
+        """Of an answer that was nothing but tool calls no message tells: it is the last begun before they were."""
+        if not calls:
+            return
+        called_at_s = min(call.created_at for call in calls)
+        for one in reversed(self._answers):
+            began_at_s = one.timestamp - one.duration
+            if one.ttft >= 0 and one.speech_id in self._speech_ids and began_at_s <= called_at_s:
+                model = one.metadata.model_dump() if one.metadata else {}
+                self._measure(calls[0].id, "llm", "first_token", one.ttft, _moment(began_at_s), model)
+                break
+        self._answers.clear()
 
     @quietly
     def _answer(self, call: "FunctionCall", output: "FunctionCallOutput") -> None:
@@ -266,7 +315,9 @@ class _Listener:
         if category is None:
             return
         said = usage.model_dump(exclude_defaults=True, exclude={"type"})
-        self._recording.usage(category, **{USAGE_NAMES.get(name, name): value for name, value in said.items()})
+        named = f"{self._job_id}.{usage.type}.{said.get('provider', '')}.{said.get('model', '')}"
+        renamed = {USAGE_NAMES.get(name, name): value for name, value in said.items()}
+        self._recording.usage(category, id=named if self._job_id else None, **renamed)
 
 
 def _spoken(item: "ChatMessage") -> dict[str, Any]:
