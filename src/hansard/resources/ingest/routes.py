@@ -7,8 +7,8 @@ from fastapi import APIRouter, Request
 from starlette.concurrency import run_in_threadpool
 
 from hansard.db.access import Now, Storage
+from hansard.kit.body import encoding_of, inflated, media_type_of, received
 from hansard.resources.accounts.access import Ingester
-from hansard.resources.ingest.body import encoding_of, inflated, media_type_of, received
 from hansard.resources.ingest.receipt import take
 from hansard.resources.ingest.validation import Checked, checked, parsed
 from hansard.resources.sessions.access import Idle

@@ -9,12 +9,13 @@ from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import UploadFile
 
 from hansard.db.access import Now, Storage
+from hansard.kit.body import encoding_of, inflated, received
 from hansard.kit.errors import NotFound
 from hansard.resources.livekit.access import Uploader
 from hansard.resources.livekit.audio import audio_event, keep
 from hansard.resources.livekit.chat import events_of
 from hansard.resources.livekit.logs import read
-from hansard.resources.livekit.otlp import MEDIA_TYPE, logs_answer, metrics_answer, received
+from hansard.resources.livekit.otlp import MEDIA_TYPE, logs_answer, metrics_answer
 from hansard.resources.livekit.retry import Retried
 from hansard.resources.livekit.upload import parts_of, upload_of
 from hansard.resources.sessions.access import Idle
@@ -51,7 +52,7 @@ async def add_upload(
 @router.post("/observability/logs/otlp/v0")
 async def add_logs(request: Request, storage: Storage, organization_id: Uploader, now: Now, idle: Idle) -> Response:
     """Record evaluations and outcome as labels. The agent's own log is no part of a session and is said to be left."""
-    body = await received(request, request.app.state.settings.body_timeout_s)
+    body = await _body(request)
     found = await run_in_threadpool(read, body)
     if found.events:
         await _write(storage, organization_id, found.events, now, idle)
@@ -61,7 +62,7 @@ async def add_logs(request: Request, storage: Storage, organization_id: Uploader
 @router.post("/observability/metrics/otlp/v0")
 async def add_metrics(request: Request, organization_id: Uploader) -> Response:  # noqa: ARG001 - only the signed-in
     """Keep none: the figures of turns and models come with the upload, the rest is the health of a process."""
-    body = await received(request, request.app.state.settings.body_timeout_s)
+    body = await _body(request)
     return Response(metrics_answer(body), media_type=MEDIA_TYPE)
 
 
@@ -69,6 +70,11 @@ async def add_metrics(request: Request, organization_id: Uploader) -> Response: 
 async def add_traces(organization_id: Uploader) -> None:  # noqa: ARG001 - only the signed-in get to know
     """Refuse them: they tell of a session what nothing else does, and cannot be kept yet."""
     raise NotFound('Traces of LiveKit are not available on this server; start with record={"traces": False}.')
+
+
+async def _body(request: Request) -> bytes:
+    body = await received(request, request.app.state.settings.body_timeout_s)
+    return inflated(body, encoding_of(request))
 
 
 async def _write(storage: Storage, organization_id: int, events: list[Event], now: datetime, idle: timedelta) -> Intake:

@@ -8,8 +8,8 @@ from fastapi import APIRouter, Request, Response
 from starlette.concurrency import run_in_threadpool
 
 from hansard.db.access import Now, Storage
+from hansard.kit.body import encoding_of, inflated, media_type_of, received
 from hansard.resources.accounts.access import Ingester
-from hansard.resources.ingest.body import encoding_of, inflated, media_type_of, received
 from hansard.resources.ingest.otlp.decode import decoded, encoded
 from hansard.resources.ingest.otlp.mapping import Mapped, mapped
 from hansard.resources.ingest.otlp.traces import take_spans
