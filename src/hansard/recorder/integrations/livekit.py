@@ -8,12 +8,14 @@ import asyncio
 import contextlib
 import json
 import math
+import uuid
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+from hansard.recorder.integrations.livekit_job import Line, labels_of, line_of, tags_of
 from hansard.recorder.session import Recorder, SessionRecorder, quietly
 from hansard.wire import LatencyCategory, UsageCategory
 
@@ -47,21 +49,39 @@ USAGE_NAMES = {
 
 
 def attach(
-    session: "AgentSession[Any]", *, recorder: Recorder, sid: str, service: str = "livekit", **fields: Any
+    session: "AgentSession[Any]",
+    *,
+    recorder: Recorder,
+    ctx: "JobContext | None" = None,
+    sid: str | None = None,
+    service: str = "livekit",
+    **fields: Any,
 ) -> SessionRecorder:
     """Record what this session says until it closes. Call it before `session.start`.
 
-    `sid` is the id of the session at the service that carries it: the sid of the room, or the carrier's of the call.
-    `fields` are those of `hansard.Session`, as known now. What LiveKit does not know (labels, a summary, a transfer)
-    can be said to the SessionRecorder that is given back. In a job, the record is delivered before its process ends.
-    What has an id at LiveKit keeps it, so that LiveKit's own upload of the same session adds nothing twice.
+    `sid` is the id of the session at `service`, which carries it. Left out, both are read from the job, `ctx` or the
+    one this runs in: the call's of the SIP participant, with its source and target, else the room's. `fields` are
+    those of `hansard.Session`, as known now, and win over what the line says. What LiveKit does not know (a summary,
+    a transfer) can be said to the SessionRecorder that is given back.
+
+    In a job, judges' verdicts and the outcome become labels, tags become metadata, and the record is delivered before
+    the process ends. What has an id at LiveKit keeps it, so that its own upload of the session adds nothing twice.
     """
-    recording = recorder.session(service=service, sid=sid, **fields)
-    job = _job()
+    job = ctx or _job()
+    line = Line(service, sid) if sid else _line(job)
+    recording = recorder.session(service=line.service, sid=line.sid, **{**line.fields, **fields})
     _Listener(recording, job.job.id if job else None).listen(session)
     if job:
-        _deliver_at_shutdown(job, recorder)
+        _deliver_at_shutdown(job, recorder, recording)
     return recording
+
+
+def _line(job: "JobContext | None") -> Line:
+    """Where the session is to be found; an id of our own where nothing names it, for it must not go unrecorded."""
+    with contextlib.suppress(Exception):
+        if job and (line := line_of(job)).sid:
+            return line
+    return Line("livekit", f"unnamed-{uuid.uuid4().hex}")
 
 
 def _job() -> "JobContext | None":
@@ -73,13 +93,25 @@ def _job() -> "JobContext | None":
 
 
 @quietly
-def _deliver_at_shutdown(job: "JobContext", recorder: Recorder) -> None:
-    """Wait for delivery when the job shuts down, its session closed: a job's process may run no exit handlers."""
+def _deliver_at_shutdown(job: "JobContext", recorder: Recorder, recording: SessionRecorder) -> None:
+    """Wait for delivery when the job shuts down, its session closed: a job's process may run no exit handlers.
+
+    Judges have spoken by then, for they are asked when the session is over.
+    """
 
     async def deliver() -> None:
+        _judge(job, recording)
         await asyncio.to_thread(recorder.flush, FLUSH_S)
 
     job.add_shutdown_callback(deliver)
+
+
+@quietly
+def _judge(job: "JobContext", recording: SessionRecorder) -> None:
+    for label in labels_of(job):
+        recording.label(**label)
+    if tags := tags_of(job):
+        recording.update(tags=tags)
 
 
 @dataclass
