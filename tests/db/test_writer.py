@@ -195,3 +195,9 @@ def test_the_sqlite_versions_with_the_wal_reset_bug_are_known() -> None:
     good = [(3, 6, 9), (3, 44, 6), (3, 50, 7), (3, 51, 3), (3, 54, 1)]
     assert [has_wal_reset_bug(version) for version in bad] == [True] * 5
     assert [has_wal_reset_bug(version) for version in good] == [False] * 5
+
+
+def test_an_error_of_the_database_does_not_repeat_what_was_to_be_written(database: Database) -> None:
+    database.write(7, insert("what somebody said"))
+    with pytest.raises(Exception, match="hide_parameters=True"):
+        database.write(7, insert("what somebody said"))

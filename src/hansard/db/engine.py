@@ -66,11 +66,10 @@ def open_database(settings: Settings) -> Database:
         return Database(sqlite_engine(url, writing=False), writer, settings.data)
     # In another zone the first and the last day of the calendar could not be read back.
     in_utc = {"options": "-c timezone=UTC"}
-    reader = create_engine(
-        url, isolation_level="REPEATABLE READ", pool_size=20, pool_pre_ping=True, connect_args=in_utc
-    )
+    quiet = {"hide_parameters": True, "pool_pre_ping": True}  # what people said has no place in a log
+    reader = create_engine(url, isolation_level="REPEATABLE READ", pool_size=20, connect_args=in_utc, **quiet)
     event.listen(reader, "connect", _read_only)
-    writing = create_engine(url, pool_size=2, pool_pre_ping=True, connect_args=in_utc)
+    writing = create_engine(url, pool_size=2, connect_args=in_utc, **quiet)
     return Database(reader, Writer(writing, lock=None, most_waiting=settings.waiting_writes), None)
 
 
@@ -85,7 +84,8 @@ def sqlite_engine(url: URL, *, writing: bool) -> Engine:
     them under the process lock, for SQLite 3.7.0 to 3.51.2 can corrupt the file when a checkpoint and a write
     of another connection meet (storage decision 0002). `mmap_size=0` for the same reason.
     """
-    engine = create_engine(url, pool_size=1 if writing else 20, max_overflow=0 if writing else 20)
+    size, more = (1, 0) if writing else (20, 20)
+    engine = create_engine(url, pool_size=size, max_overflow=more, hide_parameters=True)
 
     def prepare(connection: sqlite3.Connection, _record: Any) -> None:
         connection.isolation_level = None  # we say BEGIN ourselves, below
