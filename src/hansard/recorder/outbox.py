@@ -145,6 +145,7 @@ class Outbox:
         self._stored = threading.Event()
         self._stop = threading.Event()
         self._threads: list[threading.Thread] = []
+        self._asked_pause_s: float | None = None  # by the server's last answer
 
     def _begin_again(self) -> None:
         """In a forked child: the locks may be held by threads that do not exist here."""
@@ -315,8 +316,6 @@ class Outbox:
                 self._store.release()  # another process may have a better key
                 self._stop.wait(self._asked_pause_s or pause_s / 2)
         pool.clear()
-
-    _asked_pause_s: float | None = None
 
     def _send_next(self, pool: "PoolManager") -> bool:
         """Send the oldest batch, or wait for one; False when it should be tried again later."""
