@@ -197,7 +197,10 @@ class LatencyData(TypedDict):
 
 
 class EventData(TypedDict, total=False):
-    """`event`: something that happened beside the talk, such as a transfer."""
+    """`event`: something that happened beside the talk, such as a transfer.
+
+    One of a category in `UNLISTED` is found in its session's record and not in the list of events.
+    """
 
     source: Name | None
     source_id: Name | None
@@ -233,6 +236,8 @@ class UsageData(TypedDict):
     currency: NotRequired[str | None]
 
 
+# What there is so much of in one session that no list of all sessions' events could be read for it.
+UNLISTED = ("state", "trace")
 SESSION_KINDS = ("session.start", "session.update", "session.end")
 
 # The shape of `data` for every kind there is; other keys are kept in the record as metadata.

@@ -97,6 +97,17 @@ def test_events_are_found_by_each_field(house: House) -> None:
     assert found(door, "/api/v1/events/", "session_id", end_datetime=shown(2)) == ["1"]
 
 
+def test_events_of_state_and_trace_are_in_the_record_and_not_in_the_list(house: House) -> None:
+    door = house.door()
+    door.send([start("A")])
+    said = [{"category": category, "type": "t"} for category in ("state", "trace", "stately", None)]
+    door.send([make_event("event", data, sid="A", seconds=index) for index, data in enumerate(said)])
+    listed = door.get("/api/v1/events/", order_by="timestamp", order_by_direction="asc").json["items"]
+    assert [one["category"] for one in listed] == ["stately", None]
+    record = door.get("/hansard/v1/sessions/1/record").json["events"]
+    assert [one["data"] for one in record if one["kind"] == "event"] == said
+
+
 def test_conversations_are_found_by_each_field_and_show_their_latest_session(house: House) -> None:
     door = house.door()
     llm = {"llm_provider": "openai", "llm_model": "gpt-4.1", "llm_version": "2026-01", "llm_temperature": 0.5}

@@ -146,6 +146,7 @@ class Outbox:
         self._stop = threading.Event()
         self._threads: list[threading.Thread] = []
         self._asked_pause_s: float | None = None  # by the server's last answer
+        self._unkept_pool = self._new_pool()  # of the thread that moves
 
     def _begin_again(self) -> None:
         """In a forked child: the locks may be held by threads that do not exist here."""
@@ -279,7 +280,7 @@ class Outbox:
         if threading.current_thread() not in self._threads:
             self._drop("spool failed", len(lines))
             return
-        status = self._posted(self._new_pool(), [Line(0, line) for line in lines])
+        status = self._posted(self._unkept_pool, [Line(0, line) for line in lines])
         if status != 200:
             self._drop("spool failed", len(lines))
 

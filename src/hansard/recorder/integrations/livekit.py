@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from livekit.agents import (
         AgentHandoff,
         AgentSession,
+        AgentStateChangedEvent,
         ChatMessage,
         CloseEvent,
         ConversationItemAddedEvent,
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
         ToolCallEnded,
         ToolExecutionUpdatedEvent,
         UserInputTranscribedEvent,
+        UserStateChangedEvent,
     )
     from livekit.agents.llm import FunctionCallOutput
     from livekit.agents.metrics import LLMMetrics
@@ -144,6 +146,8 @@ class _Listener:
         session.on("tool_execution_updated", self.on_tool)
         session.on("function_tools_executed", self.on_tools_executed)
         session.on("session_usage_updated", self.on_usage)
+        session.on("agent_state_changed", self.on_agent_state)
+        session.on("user_state_changed", self.on_user_state)
         session.on("error", self.on_error)
         session.on("close", self.on_close)
         session.on("speech_created", self.on_speech)
@@ -317,6 +321,20 @@ class _Listener:
     @quietly
     def on_usage(self, event: "SessionUsageUpdatedEvent") -> None:
         self._usages = list(event.usage.model_usage)
+
+    @quietly
+    def on_agent_state(self, event: "AgentStateChangedEvent") -> None:
+        self._change("agent-state", event)
+
+    @quietly
+    def on_user_state(self, event: "UserStateChangedEvent") -> None:
+        self._change("user-state", event)
+
+    def _change(self, whose: str, event: "AgentStateChangedEvent | UserStateChangedEvent") -> None:
+        """Four a turn: of the category that stays out of the list of events."""
+        attributes = {"from": event.old_state, "to": event.new_state}
+        at = _moment(event.created_at)
+        self._recording.event(whose, at=at, category="state", source="livekit", attributes=attributes)
 
     @quietly
     def on_error(self, event: "ErrorEvent") -> None:

@@ -31,7 +31,7 @@ from hansard.resources.sessions.snapshots import snapshot_ids
 from hansard.resources.sessions.store import find_bodies, find_rows
 from hansard.resources.sessions.threads import Move, link_threads, refresh_conversations, thread_of
 from hansard.resources.sessions.turns import json_text
-from hansard.wire import SESSION_KINDS, Child, Event, moment_of
+from hansard.wire import SESSION_KINDS, UNLISTED, Child, Event, moment_of
 
 Key = tuple[str, str]
 
@@ -335,7 +335,7 @@ def _write_events(db: Connection, organization_id: int, drafts: Sequence[_Draft]
         | {name: one["data"].get(name) for name in names}
         for draft in drafts
         for one in draft.fresh.values()
-        if one["kind"] == "event"
+        if one["kind"] == "event" and one["data"].get("category") not in UNLISTED
     ]
     if rows:
         db.execute(event.insert(), rows)
