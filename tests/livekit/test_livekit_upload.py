@@ -1,12 +1,9 @@
-"""LiveKit's own upload, by LiveKit's own code, to a server that is busy at first; and uploads nobody should send."""
+"""LiveKit's own upload, by LiveKit's own code, to a server that is busy at first."""
 
 import hashlib
 import json
-import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future
 from dataclasses import dataclass
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -14,58 +11,52 @@ import pytest
 
 pytest.importorskip("livekit.agents", reason="livekit-agents is not installed here; run `make test-livekit`")
 
-import jwt
-from livekit import api
-from livekit.protocol.metrics import MetricsRecordingHeader
-from urllib3 import encode_multipart_formdata
-
 from hansard.kit.errors import Busy, DiskFull
 from hansard.kit.settings import Settings
-from hansard.resources.accounts import store as accounts
-from hansard.resources.livekit import upload as uploads
-from tests.conftest import House, open_house
-from tests.door import Answer, Door
-from tests.livekit.held import Held, at, run, unix_s
+from hansard.resources.livekit.traces import LONGEST_REPEATED
+from tests.conftest import House
+from tests.door import Door, run
+from tests.livekit.held import Held, unix_s
+from tests.livekit.uploading import (
+    KEY,
+    SECRET,
+    accept,
+    door_of_calls,
+    history,
+    open_uploads_house,
+    record,
+    refuse,
+    said,
+    send,
+)
 from tests.make import make_sid
 
 pytestmark = pytest.mark.livekit
 
-KEY, SECRET = "APIhansard", "a secret that is long enough to sign with"
-RECORDINGS, LOGS = "/observability/recordings/v0", "/observability/logs/otlp/v0"
-METRICS, TRACES = "/observability/metrics/otlp/v0", "/observability/traces/otlp/v0"
 BUSY_S = 4.0
-AT = 1_795_358_700.0
 
 
 @pytest.fixture(scope="module")
 def uploads_house(make_settings: Callable[..., Settings]) -> Iterator[House]:
-    """A server that takes uploads for the organization `calls`."""
-    settings = make_settings(
-        "sqlite", livekit_api_key=KEY, livekit_api_secret=SECRET, livekit_organization="calls", body_timeout_s=5.0
-    )
-    yield from open_house(settings)
+    yield from open_uploads_house(make_settings, "sqlite")
 
 
 @pytest.fixture(scope="module")
 def calls(uploads_house: House) -> Door:
-    """A door of the organization that uploads are recorded for."""
-    house = uploads_house
-    made = house.database.write(0, lambda db: accounts.add_organization(db, "calls", house.clock()))
-    return house.door(made.id)
+    return door_of_calls(uploads_house)
 
 
-def refuse(house: House, error: Exception, duration_s: float) -> list[float]:
-    """Let the server's writer refuse everything for a while, from the first refusal on; gives when it did."""
-    writer, submit = house.database.writer, house.database.writer.submit
-    refused: list[float] = []
-
-    def refusing(organization_id: int, work: Any) -> "Future[Any]":
-        if not refused or time.monotonic() < refused[0] + duration_s:
-            refused.append(time.monotonic())
-            raise error
-        return submit(organization_id, work)
-
-    writer.submit = refusing  # type: ignore[method-assign]
+def upload(house: House, door: Door, program: str, *arguments: str | Path) -> dict[str, list[float]]:
+    """Run a program that uploads its session while the server is busy at first; gives when that refused."""
+    refused = refuse(house, Busy("Too many writes are waiting; try again in a moment."), BUSY_S)
+    named = {
+        "LIVEKIT_OBSERVABILITY_URL": house.url,
+        "LIVEKIT_API_KEY": KEY,
+        "LIVEKIT_API_SECRET": SECRET,
+        "OTEL_BSP_SCHEDULE_DELAY": "300",  # milliseconds, so that spans come while the session runs
+    }
+    run(Path(__file__).parent / program, door, *arguments, **named)
+    accept(house)
     return refused
 
 
@@ -83,10 +74,7 @@ class Both(Held):
 def held(uploads_house: House, calls: Door, sqlite_house: House, tmp_path_factory: pytest.TempPathFactory) -> Both:
     report = tmp_path_factory.mktemp("upload") / "report.json"
     other = sqlite_house.door()
-    refused = refuse(uploads_house, Busy("Too many writes are waiting; try again in a moment."), BUSY_S)
-    named = {"LIVEKIT_OBSERVABILITY_URL": calls.url, "LIVEKIT_API_KEY": KEY, "LIVEKIT_API_SECRET": SECRET}
-    run(Path(__file__).parent / "voice.py", other, "--report", report, "--upload", **named)
-    del uploads_house.database.writer.submit  # type: ignore[method-assign]
+    refused = upload(uploads_house, other, "voice.py", "--report", report, "--upload")["session"]
     told = json.loads(report.read_text())
     (session,), (attached,) = (one.search(channel_manager_sid=told["room_id"]) for one in (calls, other))
     audio, data = report.with_suffix(".ogg").read_bytes(), uploads_house.settings.data
@@ -188,212 +176,6 @@ def test_an_organization_of_another_name_sees_nothing_of_it(held: Both, uploads_
     assert uploads_house.door().search() == []
 
 
-def token(secret: str = SECRET, key: str = KEY, ttl_s: float = 60, *, may_write: bool = True) -> str:
-    made = api.AccessToken(key, secret).with_ttl(timedelta(seconds=ttl_s))
-    return made.with_observability_grants(api.ObservabilityGrants(write=may_write)).to_jwt()
-
-
-def history(room_id: str, *items: Any, **summary: Any) -> dict[str, Any]:
-    header = MetricsRecordingHeader(
-        room_id=room_id, job_id="AJ_1", session_summary=json.dumps({"timestamp": AT + 60, **summary})
-    )
-    return {
-        "header": ("header.binpb", header.SerializeToString(), "application/protobuf"),
-        "chat_history": ("chat_history.json", json.dumps({"items": items}), "application/json"),
-    }
-
-
-def said(text: str = "Hello.", item_id: Any = "item_1", **more: Any) -> dict[str, Any]:
-    item = {"id": item_id, "type": "message", "role": "user", "content": [text], "created_at": AT, "metrics": {}}
-    return item | more
-
-
-def send(door: Door, parts: dict[str, Any] | bytes, bearer: str | None = None, path: str = RECORDINGS) -> Answer:
-    body, media_type = (
-        (parts, "application/x-protobuf") if isinstance(parts, bytes) else encode_multipart_formdata(parts)
-    )
-    headers = {"Content-Type": media_type, "Authorization": f"Bearer {token() if bearer is None else bearer}"}
-    return Door(door.url, "").ask("POST", path, body=body, headers=headers)
-
-
-def record(door: Door, room_id: str) -> list[dict[str, Any]]:
-    (session,) = door.search(channel_manager_sid=room_id)
-    events: list[dict[str, Any]] = door.get(f"/hansard/v1/sessions/{session['session_id']}/record").json["events"]
-    return events
-
-
-def test_the_same_upload_again_adds_nothing(calls: Door, uploads_house: House) -> None:
-    room = make_sid()
-    parts = history(room, said(), said("Bye.", "item_2", role="assistant")) | {"audio": ("a.ogg", b"OggS", "audio/ogg")}
-    first, again = send(calls, parts), send(calls, parts)
-    assert (first.json["accepted"], first.json["conflicts"]) == (5, 0)
-    assert again.json == {"accepted": 0, "duplicates": 5, "conflicts": 0}
-    assert len(record(calls, room)) == 5
-    folder = uploads_house.settings.data / "recordings-waiting" / str(calls.organization_id) / room
-    assert [path.read_bytes() for path in folder.iterdir()] == [b"OggS"]
-
-
-@pytest.mark.parametrize("path", [RECORDINGS, LOGS, METRICS, TRACES])
-@pytest.mark.parametrize(
-    ("bearer", "sentence"),
-    [
-        ("", "not signed"),
-        ("hsd_1_1_key", "not signed"),
-        (token(secret="another secret that is long enough too"), "not signed"),
-        (token(key="APIother"), "not signed"),
-        (token(ttl_s=-120), "expired"),
-        (token(may_write=False), "does not grant"),
-        (jwt.encode({"iss": KEY, "observability": {"write": True}}, SECRET), "not signed"),  # for ever
-        (jwt.encode({"iss": KEY, "exp": 9e9, "observability": "write"}, SECRET), "does not grant"),
-        (jwt.encode({"iss": KEY, "exp": 9e9, "video": {"roomJoin": True}}, SECRET), "does not grant"),
-        (jwt.encode({"iss": KEY, "exp": 9e9, "observability": {"write": True}}, "", algorithm="none"), "not signed"),
-    ],
-)
-def test_a_token_that_livekit_would_not_sign_opens_nothing(calls: Door, path: str, bearer: str, sentence: str) -> None:
-    room = make_sid()
-    answer = send(calls, history(room, said()), bearer, path)
-    assert answer.status == 401
-    assert sentence in answer.detail
-    assert "disabled" not in answer.detail  # which LiveKit would take for the owner's wish
-    assert calls.search(channel_manager_sid=room) == []
-
-
-def test_a_key_of_ours_opens_no_upload(calls: Door) -> None:
-    assert send(calls, history(make_sid(), said()), calls.key).status == 401
-
-
-def test_a_server_without_the_settings_takes_no_uploads(sqlite_house: House) -> None:
-    answer = send(sqlite_house.door(), history(make_sid(), said()))
-    assert (answer.status, "livekit_api_key" in answer.detail) == (401, True)
-
-
-GOOD = history("RM_garbage", said())
-
-
-@pytest.mark.parametrize(
-    ("parts", "status"),
-    [
-        (b"garbage", 400),
-        (b"", 400),
-        ({}, 400),
-        ({"chat_history": GOOD["chat_history"]}, 400),
-        (GOOD | {"header": ("h", b"\xff\xff\xff", "application/protobuf")}, 400),
-        (GOOD | {"header": ("h", b"", "application/protobuf")}, 400),
-        (GOOD | {"header": "text instead of a file"}, 400),
-        (GOOD | {"chat_history": ("c", "{", "application/json")}, 400),
-        (GOOD | {"chat_history": ("c", "[]", "application/json")}, 400),
-        (GOOD | {"chat_history": ("c", '{"items": {}}', "application/json")}, 400),
-        (GOOD | {"chat_history": ("c", b"\xff", "application/json")}, 400),
-        (history("RM_garbage", said(), timestamp="now") | {"header": ("h", b"\x0a\x02\xff\xff", "x")}, 400),
-        (history("x" * 300, said()), 400),
-        (history("nul \0", said()), 400),
-        (history("RM_garbage", timestamp="now"), 400),
-        ({f"part{n}": ("f", b"x", "text/plain") for n in range(20)}, 400),
-    ],
-)
-def test_garbage_is_refused_and_nothing_of_it_is_stored(
-    calls: Door, uploads_house: House, parts: dict[str, Any] | bytes, status: int
-) -> None:
-    before = len(calls.search())
-    parts = parts | {"audio": ("a.ogg", b"OggS", "audio/ogg")} if isinstance(parts, dict) else parts
-    answer = send(calls, parts)
-    assert (answer.status, type(answer.detail)) == (status, str)
-    assert len(calls.search()) == before
-    assert not list((uploads_house.settings.data / "recordings-waiting").rglob("*garbage*"))
-
-
-@pytest.mark.parametrize(
-    "item",
-    [
-        None,
-        7,
-        [],
-        {},
-        {"type": "message"},
-        {"type": "hologram", "id": "x"},
-        said(created_at="noon"),
-        said(created_at=1e300),
-        said(metrics=[]),
-        said(metrics={"started_speaking_at": {}, "stt_metadata": "ear"}),
-        said(item_id="x" * 300),
-        said(item_id=None),
-        said(content=None),
-        said(metrics={"end_of_turn_delay": float("nan"), "transcription_delay": 1e308}),
-        said("nul \0"),
-        said("half a pair \ud800"),
-        {"type": "nul \0", "id": "\0"},
-        {"type": "function_call", "id": "f", "call_id": [], "name": "n", "arguments": "{}", "created_at": AT},
-        {"type": "function_call", "id": "f", "call_id": "c", "name": "n", "arguments": "[" * 500, "created_at": AT},
-        {"type": "function_call", "id": "f", "call_id": "c", "name": "n", "arguments": "{}", "created_at": None},
-        {"type": "function_call_output", "id": "f", "call_id": "c", "output": "1", "is_error": 0, "created_at": AT},
-        {"type": "agent_handoff", "id": "h", "old_agent_id": "a", "created_at": AT},
-    ],
-)
-def test_an_item_that_is_not_understood_costs_neither_the_others_nor_itself(calls: Door, item: Any) -> None:
-    room = make_sid()
-    answer = send(calls, history(room, said("Hello.", "good"), item))
-    assert answer.status == 200, answer.bytes
-    children = [one for one in record(calls, room) if not one["kind"].startswith("session.")]
-    assert len(children) >= 2
-    assert "Hello." in [one["data"].get("text") for one in children]
-
-
-def test_two_calls_of_one_id_stay_two_calls(calls: Door) -> None:
-    items = []
-    for n, slot in enumerate(("9:15", "11:00")):
-        call = {"call_id": "call_0", "name": "book", "created_at": AT + n}
-        items.append(call | {"id": f"c{n}", "type": "function_call", "arguments": json.dumps({"slot": slot})})
-        output = {"output": f"booked {slot}", "is_error": False, "created_at": AT + n + 0.5}
-        items.append(call | output | {"id": f"o{n}", "type": "function_call_output"})
-    room = make_sid()
-    assert send(calls, history(room, *items)).status == 200
-    (session,) = calls.search(channel_manager_sid=room)
-    actions = calls.get(f"/api/v1/sessions/transcript/{session['session_id']}").json["actions"]
-    assert [(one["tool_request"], one["tool_result"], one["duration_ms"]) for one in actions] == [
-        ('{"slot":"9:15"}', '"booked 9:15"', 500.0),
-        ('{"slot":"11:00"}', '"booked 11:00"', 500.0),
-    ]
-
-
-def test_what_the_agent_was_told_to_be_and_whom_it_handed_over_to_are_events(calls: Door) -> None:
-    room = make_sid()
-    items = (
-        {"id": "a1", "type": "agent_config_update", "instructions": "Be kind.", "created_at": AT},
-        {"id": "a2", "type": "agent_handoff", "old_agent_id": None, "new_agent_id": "desk", "created_at": AT},
-        {"id": "a3", "type": "agent_handoff", "old_agent_id": "desk", "new_agent_id": "nurse", "created_at": AT + 1},
-        said("You are a nurse.", "a4", role="system"),
-        said("Look.", "a5", content=["Look.", {"type": "image_content", "image": "https://example.com/a.png"}]),
-    )
-    assert send(calls, history(room, *items)).status == 200
-    events = {one["id"]: one["data"] for one in record(calls, room) if one["kind"] == "event"}
-    assert {name: (data["type"], data["attributes"]) for name, data in events.items()} == {
-        "a1": ("agent-config", {"instructions": "Be kind."}),
-        "a3": ("agent-handoff", {"old_agent_id": "desk", "new_agent_id": "nurse"}),
-        "a4": ("system-message", {"text": "You are a nurse."}),
-        "a5.content": (
-            "livekit-content",
-            {"content": [{"type": "image_content", "image": "https://example.com/a.png"}]},
-        ),
-    }
-
-
-def test_a_room_named_like_a_path_leads_nowhere_else(calls: Door, uploads_house: House) -> None:
-    room = "../../../" + make_sid()
-    assert send(calls, history(room, said()) | {"audio": ("../a.ogg", b"OggS", "audio/ogg")}).status == 200
-    (event,) = (one["data"] for one in record(calls, room) if one["kind"] == "event")
-    path = uploads_house.settings.data / event["attributes"]["path"]
-    assert path.resolve().is_relative_to(uploads_house.settings.data / "recordings-waiting")
-    assert path.read_bytes() == b"OggS"
-
-
-def test_too_large_an_upload_is_refused_before_it_is_read(calls: Door, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(uploads, "MAX_UPLOAD_BYTES", 10_000)
-    room = make_sid()
-    answer = send(calls, history(room, said()) | {"audio": ("a.ogg", b"x" * 20_000, "audio/ogg")})
-    assert answer.status == 413
-    assert calls.search(channel_manager_sid=room) == []
-
-
 @pytest.mark.parametrize(("error", "wait_s"), [(Busy("Wait."), 3), (DiskFull("No room."), 30)])
 def test_what_passes_by_itself_is_said_as_livekit_understands_it(
     calls: Door, uploads_house: House, error: Exception, wait_s: int
@@ -402,25 +184,80 @@ def test_what_passes_by_itself_is_said_as_livekit_understands_it(
 
     refuse(uploads_house, error, 60)
     answer = send(calls, history(make_sid(), said()))
-    del uploads_house.database.writer.submit  # type: ignore[method-assign]
+    accept(uploads_house)
     assert answer.status == error.status  # type: ignore[attr-defined]
     assert _parse_retry_delay(answer.bytes) == wait_s
 
 
-def test_traces_are_refused_with_a_sentence_and_the_agents_own_log_is_said_to_be_left(calls: Door) -> None:
-    from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import (
-        ExportLogsServiceRequest,
-        ExportLogsServiceResponse,
-    )
+@dataclass(frozen=True)
+class Traced:
+    """A session of which everything was uploaded, spans too, and what LiveKit itself says of it."""
 
-    refused = send(calls, b"", path=TRACES)
-    assert (refused.status, "not available" in refused.detail) == (404, True)
-    request = ExportLogsServiceRequest()
-    record = request.resource_logs.add().scope_logs.add().log_records.add()
-    record.body.string_value = "the agent says to itself"
-    answer = send(calls, request.SerializeToString(), path=LOGS)
-    left = ExportLogsServiceResponse.FromString(answer.bytes).partial_success
-    assert (answer.status, left.rejected_log_records) == (200, 1)
-    for path in (LOGS, METRICS):
-        assert send(calls, b"\xff\xff", path=path).status == 400
-    assert unix_s("2026-11-22T14:45:00Z") == at(AT)
+    door: Door
+    report: dict[str, Any]
+    refused: dict[str, list[float]]
+
+    def children(self, *kinds: str) -> list[dict[str, Any]]:
+        return [one for one in record(self.door, self.report["room_id"]) if one["kind"] in kinds]
+
+    @property
+    def spans(self) -> list[dict[str, Any]]:
+        """The recorded spans."""
+        return [one for one in self.children("event") if one["data"].get("category") == "trace"]
+
+
+@pytest.fixture(scope="module")
+def traced(uploads_house: House, calls: Door, tmp_path_factory: pytest.TempPathFactory) -> Traced:
+    report = tmp_path_factory.mktemp("traced") / "report.json"
+    refused = upload(uploads_house, calls, "traced.py", "--report", report, "--turns", "24")
+    return Traced(calls, json.loads(report.read_text()), refused)
+
+
+def test_everything_is_uploaded_with_no_error_in_the_agents_log(traced: Traced) -> None:
+    assert [line for level, line in traced.report["log"] if level in ("ERROR", "CRITICAL")] == []
+
+
+def test_a_server_that_was_busy_for_seconds_has_every_span_once(traced: Traced) -> None:
+    times = traced.refused["traces"]
+    assert max(times) - min(times) > 2
+    sent = [one["span_id"] for one in traced.report["spans"]]
+    assert sorted(one["data"]["source_id"] for one in traced.spans) == sorted(sent)
+    assert len(sent) > 100
+
+
+def test_every_span_is_what_the_sdk_says_of_it(traced: Traced) -> None:
+    kept = {one["data"]["source_id"]: one for one in traced.spans}
+    for span in traced.report["spans"]:
+        one = kept[span["span_id"]]
+        data, said = one["data"], one["data"]["attributes"]
+        left_out = said.get("left_out", {})
+        assert (data["description"], data["type"], data["source"]) == (span["name"], "span", "livekit")
+        assert (said["trace_id"], said.get("parent_id")) == (span["trace_id"], span["parent_id"])
+        assert unix_s(one["at"]) == pytest.approx(span["started_ns"] / 1e9, abs=2e-6)
+        assert said["duration_ms"] == (span["ended_ns"] - span["started_ns"]) / 1e6
+        assert [[event["name"], event["attributes"]] for event in said.get("events", [])] == span["events"]
+        assert said["attributes"] == {name: v for name, v in span["attributes"].items() if name not in left_out}
+        assert said.get("resource") == (None if span["parent_id"] else span["resource"])
+
+
+def test_spans_add_no_turn_and_no_tool_call_and_no_latency(traced: Traced) -> None:
+    items = traced.report["chat_history"]["items"]
+    words = [one["content"] for one in items if one["type"] == "message" and one["role"] != "system"]
+    assert [[one["data"]["text"]] for one in traced.children("message")] == words
+    calls = [one["call_id"] for one in items if one["type"] == "function_call"]
+    assert len(set(calls)) == len(calls)
+    assert {one["data"]["call_id"] for one in traced.children("tool_call")} == set(calls)
+    assert not [one for one in traced.children("latency", "tool_call", "message") if "span" in one["data"]]
+    (session,) = traced.door.search(channel_manager_sid=traced.report["room_id"])
+    assert traced.door.get(f"/api/v1/sessions/transcript/{session['session_id']}").json["transcript_complete"] is True
+
+
+def test_a_long_talk_repeats_its_history_up_to_a_length_and_then_says_how_long_it_was(traced: Traced) -> None:
+    sent = {one["span_id"]: one["attributes"] for one in traced.report["spans"]}
+    kept = {one["data"]["source_id"]: one["data"]["attributes"] for one in traced.spans}
+    left_out = {span_id: one["left_out"] for span_id, one in kept.items() if "left_out" in one}
+    assert {name for some in left_out.values() for name in some} == {"gen_ai.input.messages", "lk.pii.chat_ctx"}
+    for span_id, some in left_out.items():
+        assert some == {name: len(sent[span_id][name]) for name in some}
+        assert all(length > LONGEST_REPEATED for length in some.values())
+    assert any("lk.pii.chat_ctx" in one["attributes"] for one in kept.values())

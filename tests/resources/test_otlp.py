@@ -25,7 +25,7 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
 
 from hansard.app import sweep
-from hansard.resources.ingest.otlp.decode import MAX_SPANS
+from hansard.kit.otlp import MAX_SPANS
 from hansard.wire import MAX_BYTES
 from tests.conftest import House
 from tests.door import Door

@@ -28,7 +28,8 @@ def event_of(room_id: str, id: str, kind: str, at: datetime, data: dict[str, Any
         return Event(id=_KEY.validate_python(id), session=session, kind=kind, at=instant_of(at), data=checked)
     except ValidationError as error:
         first = error.errors(include_url=False, include_context=False, include_input=False)[0]
-        raise ValueError(f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from None
+        where = ".".join(map(str, first["loc"])) or "an id"
+        raise ValueError(f"{where}: {first['msg'].removeprefix('Value error, ')}") from None
 
 
 def is_plain(value: Any, levels: int) -> bool:

@@ -12,6 +12,7 @@ from typing import Any
 from pydantic_core import to_json
 
 from hansard.kit.errors import Invalid
+from hansard.kit.otlp import attributes
 from hansard.resources.livekit.events import SERVICE, event_of, moment
 from hansard.wire import Event
 
@@ -40,7 +41,7 @@ def read(body: bytes) -> Read:
         raise Invalid("The body is not an ExportLogsServiceRequest in protobuf.") from None
     made = Read()
     for one in (scope for resource in request.resource_logs for scope in resource.scope_logs):
-        where = _values(one.scope.attributes) if one.scope.name in SCOPES else {}
+        where = attributes(one.scope.attributes) if one.scope.name in SCOPES else {}
         for record in one.log_records:
             _take(made, where, record)
     return made
@@ -55,7 +56,7 @@ def _take(made: Read, where: dict[str, Any], record: Any) -> None:
         job_id, at = where.get("job_id") or "job", moment(record.time_unix_nano / 1e9)
         if at is None:
             raise ValueError("The record says no instant.")
-        made.events += [event_of(where["room_id"], *one) for one in make(job_id, at, _values(record.attributes))]
+        made.events += [event_of(where["room_id"], *one) for one in make(job_id, at, attributes(record.attributes))]
     except (KeyError, TypeError, AttributeError, ValueError, OverflowError):
         made.left += 1
 
@@ -103,18 +104,3 @@ _MAKERS = {
     "tag": _tag,
     "chat item": _chat_item,
 }
-
-
-def _values(pairs: Any) -> dict[str, Any]:
-    return {pair.key: _value(pair.value) for pair in pairs}
-
-
-def _value(value: Any) -> Any:
-    kind = value.WhichOneof("value")
-    if kind == "array_value":
-        return [_value(one) for one in value.array_value.values]
-    if kind == "kvlist_value":
-        return _values(value.kvlist_value.values)
-    if kind == "bytes_value":
-        return value.bytes_value.hex()
-    return getattr(value, kind) if kind else None

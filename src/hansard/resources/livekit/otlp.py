@@ -1,8 +1,6 @@
-"""What the doors for OTLP answer: how much of what was sent is not kept."""
+"""What the doors for logs and metrics answer: how much of what was sent is not kept."""
 
 from hansard.kit.errors import Invalid
-
-MEDIA_TYPE = "application/x-protobuf"
 
 
 def logs_answer(left: int) -> bytes:

@@ -1,4 +1,4 @@
-"""The four addresses under LIVEKIT_OBSERVABILITY_URL: the upload of a session, its logs, traces and metrics."""
+"""The four addresses under LIVEKIT_OBSERVABILITY_URL: the upload of a session, its logs, metrics and traces."""
 
 import asyncio
 from datetime import datetime, timedelta
@@ -10,17 +10,17 @@ from starlette.datastructures import UploadFile
 
 from hansard.db.access import Now, Storage
 from hansard.kit.body import encoding_of, inflated, received
-from hansard.kit.errors import NotFound
+from hansard.kit.otlp import PROTOBUF, trace_answer
+from hansard.resources.livekit import logs, traces
 from hansard.resources.livekit.access import Uploader
 from hansard.resources.livekit.audio import audio_event, keep
 from hansard.resources.livekit.chat import events_of
-from hansard.resources.livekit.logs import read
-from hansard.resources.livekit.otlp import MEDIA_TYPE, logs_answer, metrics_answer
+from hansard.resources.livekit.otlp import logs_answer, metrics_answer
 from hansard.resources.livekit.retry import Retried
 from hansard.resources.livekit.upload import parts_of, upload_of
 from hansard.resources.sessions.access import Idle
 from hansard.resources.sessions.intake import Intake, add_events
-from hansard.wire import Event, moment_of
+from hansard.wire import MAX_BYTES, Event, moment_of
 
 router = APIRouter(tags=["livekit"], route_class=Retried)
 
@@ -53,28 +53,35 @@ async def add_upload(
 async def add_logs(request: Request, storage: Storage, organization_id: Uploader, now: Now, idle: Idle) -> Response:
     """Record evaluations and outcome as labels. The agent's own log is no part of a session and is said to be left."""
     body = await _body(request)
-    found = await run_in_threadpool(read, body)
+    found = await run_in_threadpool(logs.read, body)
     if found.events:
         await _write(storage, organization_id, found.events, now, idle)
-    return Response(logs_answer(found.left), media_type=MEDIA_TYPE)
+    return Response(logs_answer(found.left), media_type=PROTOBUF)
 
 
 @router.post("/observability/metrics/otlp/v0")
 async def add_metrics(request: Request, organization_id: Uploader) -> Response:  # noqa: ARG001 - only the signed-in
     """Keep none: the figures of turns and models come with the upload, the rest is the health of a process."""
     body = await _body(request)
-    return Response(metrics_answer(body), media_type=MEDIA_TYPE)
+    return Response(metrics_answer(body), media_type=PROTOBUF)
 
 
 @router.post("/observability/traces/otlp/v0")
-async def add_traces(organization_id: Uploader) -> None:  # noqa: ARG001 - only the signed-in get to know
-    """Refuse them: they tell of a session what nothing else does, and cannot be kept yet."""
-    raise NotFound('Traces of LiveKit are not available on this server; start with record={"traces": False}.')
+async def add_traces(request: Request, storage: Storage, organization_id: Uploader, now: Now, idle: Idle) -> Response:
+    """Keep each span in the record of its session, as it comes, which is while the session runs.
+
+    Good spans are kept even where others are refused. Sending a span again is harmless.
+    """
+    body = await _body(request, traces.MAX_TRACES_BYTES)
+    found = await run_in_threadpool(traces.read, body)
+    intake = await _write(storage, organization_id, found.events, now, idle)
+    conflicts = [traces.taken(found.events[place]) for place in intake.conflicts]
+    return Response(trace_answer([*found.refused, *conflicts]).SerializeToString(), media_type=PROTOBUF)
 
 
-async def _body(request: Request) -> bytes:
-    body = await received(request, request.app.state.settings.body_timeout_s)
-    return inflated(body, encoding_of(request))
+async def _body(request: Request, most: int = MAX_BYTES) -> bytes:
+    body = await received(request, request.app.state.settings.body_timeout_s, most)
+    return await run_in_threadpool(inflated, body, encoding_of(request), most)
 
 
 async def _write(storage: Storage, organization_id: int, events: list[Event], now: datetime, idle: timedelta) -> Intake:

@@ -1,8 +1,6 @@
 """One upload of a session: a multipart body in, its header, chat history and audio out."""
 
-import asyncio
 import json
-from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,9 +8,9 @@ from fastapi import Request
 from pydantic_core import from_json
 from starlette.datastructures import FormData, UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
-from starlette.requests import ClientDisconnect
 
-from hansard.kit.errors import Invalid, TooLarge, TooSlow
+from hansard.kit.body import arriving
+from hansard.kit.errors import Invalid, TooLarge
 
 MAX_UPLOAD_BYTES = 512 * 1024 * 1024  # some fifteen hours of LiveKit's stereo Opus
 MAX_HISTORY_BYTES = 32 * 1024 * 1024
@@ -39,29 +37,11 @@ async def parts_of(request: Request, timeout_s: float) -> FormData:
     """
     if not request.headers.get("content-type", "").lower().startswith("multipart/form-data"):
         raise Invalid("The body must be multipart/form-data.")
-    body = _limited(request, timeout_s)
+    body = arriving(request, timeout_s, MAX_UPLOAD_BYTES)
     try:
         return await MultiPartParser(request.headers, body, max_files=MOST_PARTS, max_fields=MOST_PARTS).parse()
     except MultiPartException as error:
         raise Invalid(f"The body cannot be read as multipart/form-data: {error.message}") from None
-
-
-async def _limited(request: Request, timeout_s: float) -> AsyncGenerator[bytes, None]:
-    size_bytes, body = 0, request.stream()
-    while True:
-        try:
-            async with asyncio.timeout(timeout_s):
-                part = await anext(body, None)
-        except TimeoutError:
-            raise TooSlow(f"Nothing more of the body arrived for {timeout_s:g} seconds.") from None
-        except ClientDisconnect:
-            raise Invalid("The body ends before its end.") from None
-        if part is None:
-            return
-        size_bytes += len(part)
-        if size_bytes > MAX_UPLOAD_BYTES:
-            raise TooLarge(f"An upload may have {MAX_UPLOAD_BYTES} bytes.")
-        yield part
 
 
 async def upload_of(parts: FormData) -> Upload:

@@ -7,7 +7,7 @@ from typing import Any
 
 from hansard.kit.text import fold
 from hansard.resources.sessions.turns import in_order
-from hansard.wire import SESSION_KINDS, Child, SessionData, moment_of
+from hansard.wire import SESSION_KINDS, UNLISTED, Child, SessionData, moment_of
 
 # What a label, a bill or a correction says comes after the talk and does not make it longer.
 TALK_KINDS = ("session.start", "message", "tool_call", "latency", "event", "session.end")
@@ -70,10 +70,13 @@ def duration_s(head: Header, started_at: datetime, last_at: datetime | None) -> 
 
 
 def instants(child: Child) -> list[datetime]:
-    """When this was part of the talk: its instant, and where it says so, its first and last."""
-    if child["kind"] not in TALK_KINDS:
-        return []
+    """When this was part of the talk: its instant, and where it says so, its first and last.
+
+    What a framework notes of itself (`UNLISTED`) may come long before and after the talk.
+    """
     data = child["data"]
+    if child["kind"] not in TALK_KINDS or (child["kind"] == "event" and data.get("category") in UNLISTED):
+        return []
     said = (child["at"], data.get("started_at"), data.get("ended_at"))
     return [moment_of(text) for text in said if isinstance(text, str) and _is_instant(child, text)]
 

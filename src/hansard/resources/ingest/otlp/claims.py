@@ -8,7 +8,7 @@ started, then by its id. A span that names no session claims the trace id, the r
 from dataclasses import dataclass
 from typing import Any, TypeGuard
 
-from hansard.resources.ingest.otlp.spans import Span
+from hansard.kit.otlp import Span
 
 OWN_SID = "hansard.session.sid"
 OWN_SERVICE = "hansard.session.service"

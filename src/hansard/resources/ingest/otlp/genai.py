@@ -4,8 +4,9 @@ from typing import Any
 
 from pydantic_core import from_json
 
+from hansard.kit.otlp import Span
 from hansard.resources.ingest.otlp.recipe import Dialect, Latency, Line, Recipe, Tool, Usage
-from hansard.resources.ingest.otlp.spans import Reader, Span
+from hansard.resources.ingest.otlp.spans import Reader
 
 ROLES = {"user": "user", "human": "user", "assistant": "agent", "model": "agent", "ai": "agent", "agent": "agent"}
 

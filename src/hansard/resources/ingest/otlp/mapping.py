@@ -8,11 +8,12 @@ from typing import Any
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError, with_config
 
+from hansard.kit.otlp import Span
 from hansard.resources.ingest.otlp import genai, livekit, openinference, pipecat, web
 from hansard.resources.ingest.otlp.claims import OWN_SERVICE, OWN_SID, Claim, claim
 from hansard.resources.ingest.otlp.messages import turns_of
 from hansard.resources.ingest.otlp.recipe import Dialect, Latency, Recipe, Speech, Tool, Usage
-from hansard.resources.ingest.otlp.spans import Reader, Span
+from hansard.resources.ingest.otlp.spans import Reader
 from hansard.resources.ingest.validation import check, is_too_deep
 from hansard.wire import MAX_DEPTH, Child, SessionData, instant_of, moment_of
 
@@ -57,7 +58,7 @@ def children(span: Span) -> list[Child]:
     if recipe.is_event or not own:
         own.append(_event(read, dialect.name if dialect else "otlp"))
     else:
-        own[0]["data"]["span"] = _about(span) | {"attributes": read.left_over()}
+        own[0]["data"]["span"] = span.about() | {"attributes": read.left_over()}
     return [*session, *told, *own]
 
 
@@ -221,23 +222,9 @@ def _event(read: Reader, source: str) -> Child:
         "attributes": read.left_over(),
         "duration_ms": span.duration_ms,
         "ended_at": span.ended_at,
-        "span": _about(span),
+        "span": span.about(),
     }
     return _child(span, "span", "event", span.started_at, data)
-
-
-def _about(span: Span) -> dict[str, Any]:
-    """Where the span stood, and what else it said."""
-    said = {
-        "name": span.name,
-        "parent_id": span.parent_id,
-        "scope": span.scope,
-        "kind": span.kind,
-        "error": span.error,
-        "events": span.events,
-        "links": span.links,
-    }
-    return {name: value for name, value in said.items() if value}
 
 
 def _child(span: Span, part: str, kind: str, at: str, data: dict[str, Any]) -> Child:

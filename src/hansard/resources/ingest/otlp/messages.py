@@ -20,8 +20,8 @@ from typing import Any
 
 from pydantic_core import to_json
 
+from hansard.kit.otlp import Span
 from hansard.resources.ingest.otlp.recipe import Line
-from hansard.resources.ingest.otlp.spans import Span
 from hansard.resources.ingest.validation import is_too_deep
 from hansard.wire import MAX_DEPTH, Child
 

@@ -1,7 +1,8 @@
 """The table of OpenInference, which Phoenix, Arize and their instrumentations write: flat attributes, kinds of span."""
 
+from hansard.kit.otlp import Span
 from hansard.resources.ingest.otlp.recipe import Dialect, Latency, Line, Recipe, Tool, Usage
-from hansard.resources.ingest.otlp.spans import Reader, Span
+from hansard.resources.ingest.otlp.spans import Reader
 
 KIND = "openinference.span.kind"
 

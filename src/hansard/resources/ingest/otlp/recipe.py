@@ -7,7 +7,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from hansard.resources.ingest.otlp.spans import Reader, Span
+from hansard.kit.otlp import Span
+from hansard.resources.ingest.otlp.spans import Reader
 
 Names = tuple[str, ...]
 

@@ -1,35 +1,10 @@
-"""A span as the dialects read it: plain values, instants in UTC text."""
+"""A span as the dialects read it: by name, with what nobody asked for kept in mind."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
+from hansard.kit.otlp import Span
+
 _LONGEST_S = 1e9
-
-
-@dataclass(frozen=True)
-class Span:
-    """One span. `attributes`, `resource` and `events` hold JSON values only; `error` is set when the span failed."""
-
-    trace_id: str
-    span_id: str
-    parent_id: str | None
-    name: str
-    kind: int
-    scope: str
-    started_at: str
-    ended_at: str
-    duration_ms: float
-    attributes: Mapping[str, Any]
-    resource: Mapping[str, Any]
-    events: list[dict[str, Any]] = field(default_factory=list)
-    links: list[dict[str, str]] = field(default_factory=list)
-    error: str | None = None
-
-    @property
-    def is_root(self) -> bool:
-        """Whether its trace begins with it."""
-        return self.parent_id is None
 
 
 def _is_number(value: Any) -> bool:

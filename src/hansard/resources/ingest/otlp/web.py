@@ -2,8 +2,8 @@
 
 from opentelemetry.proto.trace.v1.trace_pb2 import Span as ProtoSpan
 
+from hansard.kit.otlp import Span
 from hansard.resources.ingest.otlp.recipe import Dialect, Latency, Recipe
-from hansard.resources.ingest.otlp.spans import Span
 
 
 def _is_own(span: Span) -> bool:
