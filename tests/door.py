@@ -1,12 +1,19 @@
-"""The client the tests use: plain HTTP, so that exact bytes and statuses can be looked at."""
+"""The client the tests use: plain HTTP, so that exact bytes and statuses can be seen; and programs with its key."""
 
 import gzip
 import json
+import os
+import subprocess
+import sys
 from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 from urllib.parse import urlencode
 
 import urllib3
+
+ROOT = Path(__file__).parents[1]
 
 _pool = urllib3.PoolManager(maxsize=16, retries=False)
 
@@ -76,3 +83,21 @@ class Door:
         assert answer.status == 200, answer.bytes
         items: list[dict[str, Any]] = answer.json["items"]
         return items
+
+
+def run(
+    program: str | Path, door: Door, *arguments: str | Path, **variables: str
+) -> "subprocess.CompletedProcess[str]":
+    """Run a Python program to its end with the door's address and key in its environment, as its reader would."""
+    with TemporaryDirectory() as spool:
+        mine = {"HANSARD_URL": door.url, "HANSARD_API_KEY": door.key, "HANSARD_SPOOL": spool, "PYTHONPATH": str(ROOT)}
+        done = subprocess.run(
+            [sys.executable, program, *arguments],
+            env=os.environ | mine | variables,
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+    assert done.returncode == 0, done.stderr
+    return done

@@ -115,6 +115,12 @@ class Script(LLMService):
         await self.start_ttfb_metrics()
         await asyncio.sleep(0.04)
         await self.stop_ttfb_metrics()
+        await self._react(context)
+        used = LLMTokenUsage(prompt_tokens=len(context.get_messages()), completion_tokens=7, total_tokens=9)
+        await self.start_llm_usage_metrics(used)
+        await self.push_frame(LLMFullResponseEndFrame())
+
+    async def _react(self, context: LLMContext) -> None:
         last: Any = context.get_messages()[-1]
         if last["role"] == "tool":
             await self._say(self._told(json.loads(last["content"])))
@@ -122,9 +128,6 @@ class Script(LLMService):
             await self._call("find_slot", {"day": day[1], "minutes": 30}, context)
         else:
             await self._reply(last["content"])
-        used = LLMTokenUsage(prompt_tokens=len(context.get_messages()), completion_tokens=7, total_tokens=9)
-        await self.start_llm_usage_metrics(used)
-        await self.push_frame(LLMFullResponseEndFrame())
 
     async def _reply(self, words: str) -> None:
         if "bill" in words:
@@ -195,9 +198,9 @@ async def find_slot(params: FunctionCallParams) -> None:
 class FrontDesk:
     """The bot: a pipeline, and the worker that runs it."""
 
-    def __init__(self, conversation_id: str | None = None) -> None:
+    def __init__(self, conversation_id: str | None = None, model: LLMService | None = None) -> None:
         self.ear = Ear()
-        model = Script()
+        model = model or Script()
         model.register_function("find_slot", find_slot)
         self.context = LLMContext(tools=ToolsSchema(standard_tools=[FIND_SLOT]))
         self.turns = LLMContextAggregatorPair(
@@ -226,26 +229,37 @@ class FrontDesk:
             self._spoke.put_nowait(None)
 
     async def hold(self) -> None:
-        """Hold the scripted session: two questions, an answer that is interrupted, an error, and the end."""
+        """Hold the scripted session."""
         runner = WorkerRunner(handle_sigint=False)
         await runner.add_workers(self.worker)
         running = asyncio.create_task(runner.run())
-        for words in ("I need an appointment on Monday.", "Is there anything on Sunday?"):
-            await self._ask(words)
-        self._began.clear()
-        await self.ear.hear("Then 9:15, please.")
-        await asyncio.wait_for(self._began.wait(), 10)
-        await asyncio.sleep(0.3)
-        await self.ear.hear("Please wait a moment.")
-        await self._spoke.get()  # what was interrupted
-        await asyncio.wait_for(self._spoke.get(), 10)
-        await self._ask("What about my bill?")
+        await self.talk()
         await self.worker.queue_frame(EndFrame(reason="The caller hung up"))
         await running
 
-    async def _ask(self, words: str) -> None:
+    async def talk(self) -> None:
+        """Two questions, an answer that is interrupted, and an error."""
+        for words in ("I need an appointment on Monday.", "Is there anything on Sunday?"):
+            await self.ask(words)
+        await self.interrupt("Then 9:15, please.", "Please wait a moment.")
+        await self.ask("What about my bill?")
+
+    async def ask(self, words: str) -> None:
         await self.ear.hear(words)
-        await asyncio.wait_for(self._spoke.get(), 10)
+        await self.answered()
+
+    async def interrupt(self, words: str, then: str) -> None:
+        """Say this, and the next thing into its answer."""
+        self._began.clear()
+        await self.ear.hear(words)
+        await asyncio.wait_for(self._began.wait(), 10)
+        await asyncio.sleep(0.3)
+        await self.ear.hear(then)
+        await self.answered(2)
+
+    async def answered(self, times: int = 1) -> None:
+        for _ in range(times):
+            await asyncio.wait_for(self._spoke.get(), 10)
         await asyncio.sleep(0.2)  # its last sound
 
 

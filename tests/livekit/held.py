@@ -1,29 +1,14 @@
 """A session that was held: what LiveKit reports of it, and the door to what was recorded."""
 
 import json
-import os
-import subprocess
-import sys
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-import pytest
-
-from tests.door import Door
-
-ROOT = Path(__file__).parents[2]
-
-
-def run(program: Path, door: Door, *arguments: str | Path, **variables: str) -> str:
-    """Run a program as its reader would; gives what it prints."""
-    mine = {"HANSARD_URL": door.url, "HANSARD_API_KEY": door.key, "PYTHONPATH": str(ROOT)}
-    environment = os.environ | mine | variables
-    command = [sys.executable, program, *arguments]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120, check=False)
-    assert done.returncode == 0, done.stderr
-    return done.stdout
+from tests.door import ROOT as ROOT
+from tests.door import Door, run
+from tests.figures import at as at
+from tests.figures import unix_s as unix_s
 
 
 @dataclass(frozen=True)
@@ -54,12 +39,3 @@ def hold(program: Path, door: Door, report: Path) -> Held:
     run(program, door, "--report", report)
     (session,) = door.get("/api/v1/sessions/").json["items"]
     return Held(door, json.loads(report.read_text()), session)
-
-
-def unix_s(text: str) -> float:
-    return datetime.fromisoformat(text).timestamp()
-
-
-def at(unix: float) -> Any:
-    """This instant, to the microsecond that the record keeps."""
-    return pytest.approx(unix, abs=2e-6)

@@ -7,10 +7,13 @@ import gzip
 import itertools
 import json
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from typing import Any
 
 import jwt
 import pytest
+import urllib3
+from livekit.protocol.metrics import MetricsRecordingHeader
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest, ExportLogsServiceResponse
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
     ExportTraceServiceRequest,
@@ -42,6 +45,7 @@ from tests.livekit.uploading import (
 )
 from tests.make import make_sid
 from tests.otlp import TRACE, Made, pairs, request_of
+from tests.sounds import sound, wait_until_read, wav
 
 
 @pytest.fixture(scope="module", params=DIALECTS)
@@ -56,15 +60,58 @@ def calls(uploads_house: House) -> Door:
     return door_of_calls(uploads_house)
 
 
-def test_the_same_upload_again_adds_nothing(calls: Door, uploads_house: House) -> None:
+def audio(content: bytes) -> dict[str, Any]:
+    """The part of an upload that is its sound."""
+    return {"audio": ("../a.ogg", content, "audio/ogg")}
+
+
+def listen(door: Door, room: str) -> list[bytes]:
+    """The recordings of the session of this room, byte for byte."""
+    (session,) = door.search(channel_manager_sid=room)
+    links = door.post(f"/api/v1/sessions/recording/{session['session_id']}").json["recordings"]
+    return [urllib3.request("GET", link).data for link in links]
+
+
+def test_the_same_upload_again_adds_nothing(calls: Door) -> None:
     room = make_sid()
-    parts = history(room, said(), said("Bye.", "item_2", role="assistant")) | {"audio": ("a.ogg", b"OggS", "audio/ogg")}
+    parts = history(room, said(), said("Bye.", "item_2", role="assistant")) | audio(sound("audio/ogg"))
     first, again = send(calls, parts), send(calls, parts)
-    assert (first.json["accepted"], first.json["conflicts"]) == (5, 0)
-    assert again.json == {"accepted": 0, "duplicates": 5, "conflicts": 0}
+    assert (first.json["accepted"], first.json["conflicts"]) == (4, 0)
+    assert again.json == {"accepted": 0, "duplicates": 4, "conflicts": 0}
     assert len(record(calls, room)) == 5
-    folder = uploads_house.settings.data / "recordings-waiting" / str(calls.organization_id) / room
-    assert [path.read_bytes() for path in folder.iterdir()] == [b"OggS"]
+    assert listen(calls, room) == [sound("audio/ogg")]
+
+
+def test_the_audio_is_a_recording_with_the_user_on_the_left(calls: Door, uploads_house: House) -> None:
+    """It says when it began; the room and the name of the part lead nowhere else."""
+    room = "../../../" + make_sid()
+    parts = history(room, said()) | audio(sound("audio/ogg"))
+    header = MetricsRecordingHeader.FromString(parts["header"][1])
+    header.start_time.FromMicroseconds(round((AT - 2) * 1e6))
+    parts["header"] = ("header.binpb", header.SerializeToString(), "application/protobuf")
+    assert send(calls, parts).status == 200
+    (session,) = calls.search(channel_manager_sid=room)
+    found = wait_until_read(uploads_house, calls, session["session_id"])
+    assert (found.name, found.media_type, found.channels, found.state) == ("AJ_1.ogg", "audio/ogg", 2, "ready")
+    assert found.began_at == datetime.fromtimestamp(AT - 2, UTC)
+    assert listen(calls, room) == [sound("audio/ogg")]
+    assert not list(uploads_house.settings.data.rglob("*AJ_1*"))
+
+
+def test_other_audio_of_the_same_job_is_kept_beside_the_first(calls: Door) -> None:
+    room, bodies = make_sid(), [sound("audio/ogg"), wav(), wav()]
+    for body in bodies:
+        assert send(calls, history(room, said()) | audio(body)).status == 200
+    assert listen(calls, room) == bodies[:2]
+
+
+def test_audio_that_is_no_sound_costs_nothing_but_itself_and_the_record_says_so(calls: Door) -> None:
+    room = make_sid()
+    answer = send(calls, history(room, said()) | audio(b"OggS"))
+    assert (answer.status, answer.json["accepted"]) == (200, 4)
+    assert listen(calls, room) == []
+    (event,) = (one["data"] for one in record(calls, room) if one["kind"] == "event")
+    assert (event["type"], event["category"]) == ("recording-refused", "recording")
 
 
 @pytest.mark.parametrize("path", [RECORDINGS, LOGS, METRICS, TRACES])
@@ -130,11 +177,12 @@ def test_garbage_is_refused_and_nothing_of_it_is_stored(
     calls: Door, uploads_house: House, parts: dict[str, Any] | bytes, status: int
 ) -> None:
     before = len(calls.search())
-    parts = parts | {"audio": ("a.ogg", b"OggS", "audio/ogg")} if isinstance(parts, dict) else parts
+    kept = set((uploads_house.settings.data / "recordings").rglob("*"))
+    parts = parts | audio(wav(0.3)) if isinstance(parts, dict) else parts
     answer = send(calls, parts)
     assert (answer.status, type(answer.detail)) == (status, str)
     assert len(calls.search()) == before
-    assert not list((uploads_house.settings.data / "recordings-waiting").rglob("*garbage*"))
+    assert set((uploads_house.settings.data / "recordings").rglob("*")) == kept
 
 
 @pytest.mark.parametrize(
@@ -212,19 +260,10 @@ def test_what_the_agent_was_told_to_be_and_whom_it_handed_over_to_are_events(cal
     }
 
 
-def test_a_room_named_like_a_path_leads_nowhere_else(calls: Door, uploads_house: House) -> None:
-    room = "../../../" + make_sid()
-    assert send(calls, history(room, said()) | {"audio": ("../a.ogg", b"OggS", "audio/ogg")}).status == 200
-    (event,) = (one["data"] for one in record(calls, room) if one["kind"] == "event")
-    path = uploads_house.settings.data / event["attributes"]["path"]
-    assert path.resolve().is_relative_to(uploads_house.settings.data / "recordings-waiting")
-    assert path.read_bytes() == b"OggS"
-
-
 def test_too_large_an_upload_is_refused_before_it_is_read(calls: Door, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(uploads, "MAX_UPLOAD_BYTES", 10_000)
     room = make_sid()
-    answer = send(calls, history(room, said()) | {"audio": ("a.ogg", b"x" * 20_000, "audio/ogg")})
+    answer = send(calls, history(room, said()) | audio(b"x" * 20_000))
     assert answer.status == 413
     assert calls.search(channel_manager_sid=room) == []
 

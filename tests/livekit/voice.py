@@ -1,9 +1,8 @@
-"""A spoken session on LiveKit Agents without a network: voice activity, recognizer, voice and loudspeaker are fakes.
+"""The one call on LiveKit Agents, spoken: model, voice activity, recognizer, voice and loudspeaker are fakes.
 
     python tests/livekit/voice.py --report FILE
 
-The session, its turns, the interruption and every figure are LiveKit's own. Somebody asks for an appointment, talks
-into the answer, and says something that the model fails on. Reads HANSARD_URL and HANSARD_API_KEY.
+The session, its turns, the interruption and every figure are LiveKit's own. Reads HANSARD_URL and HANSARD_API_KEY.
 """
 
 import argparse
@@ -16,23 +15,22 @@ from pathlib import Path
 from typing import Any
 
 from livekit import rtc
-from livekit.agents import AgentSession, APIConnectOptions, APIError, JobContext, stt, tts, vad
+from livekit.agents import AgentSession, APIConnectOptions, JobContext, stt, tts, vad
 from livekit.agents.evals import EvaluationResult, JudgmentResult
 from livekit.agents.language import LanguageCode
-from livekit.agents.llm import ChatMessage, LLMStream
 from livekit.agents.testing import fake_job_context
 from livekit.agents.utils import http_context
 from livekit.agents.voice import io
 
-from examples.livekit_text.agent import FrontDesk, Line, Script
+from examples.livekit_text.agent import FrontDesk
 from hansard import Recorder
-from hansard.recorder.integrations.livekit import attach
+from tests.livekit.desk import recorded
+from tests.one_call import USER_SAYS
 
-USER_SAYS = ("I need an appointment on Monday.", "Then 9:15, please.", "Cancel everything.", "Is anybody there?")
 HEARD_HZ, SPOKEN_HZ = 16_000, 24_000
 FRAME_S = 0.02
 JUDGES = ("brief", "clear", "kind", "polite", "right")
-UPLOADED: Any = {"traces": False}  # all but them
+UPLOADED: Any = True
 CONFIDENCE = 0.93
 
 
@@ -138,7 +136,7 @@ class LoudnessStream(vad.VADStream):
 
 
 class Ear(stt.STT[Any]):
-    """Recognizes the next line of the script whenever it hears a tone end."""
+    """Recognizes what the user says next whenever it hears a tone end."""
 
     model = property(lambda self: "ear-1")
     provider = property(lambda self: "example")
@@ -195,21 +193,6 @@ class Hum(tts.ChunkedStream):
         output_emitter.flush()
 
 
-class Moody(Script):
-    """The script of the example, which fails where it is asked to cancel."""
-
-    def chat(self, *, chat_ctx: Any, tools: Any = None, conn_options: Any = None, **_: Any) -> LLMStream:
-        return MoodyLine(self, chat_ctx=chat_ctx, tools=tools or [], conn_options=conn_options)
-
-
-class MoodyLine(Line):
-    async def _run(self) -> None:
-        last = self._chat_ctx.items[-1]
-        if isinstance(last, ChatMessage) and "Cancel" in (last.text_content or ""):
-            raise APIError("the model is tired", retryable=False)
-        await super()._run()
-
-
 async def until(is_so: Callable[[], bool]) -> None:
     async with asyncio.timeout(20):
         while not is_so():
@@ -238,19 +221,14 @@ async def hold(session: "AgentSession[Any]", microphone: Microphone) -> None:
 async def talk(recorder: Recorder, report: Path, *, is_uploaded: bool) -> None:
     with fake_job_context(job_id="AJ_call") as job:
         turns: Any = {"turn_detection": "vad", "endpointing": {"min_delay": 0.4}}
-        model = Moody()
-        requests: list[Any] = []
-        model.on("metrics_collected", requests.append)
-        async with AgentSession(llm=model, stt=Ear(), tts=Voice(), vad=Loudness(), turn_handling=turns) as session:
+        parts = {"stt": Ear(), "tts": Voice(), "vad": Loudness(), "turn_handling": turns}
+        async with recorded(job, recorder, report, **parts) as session:
             microphone = Microphone()
             session.input.audio, session.output.audio = microphone, Loudspeaker()
-            attach(session, recorder=recorder, sid=job.job.room.sid, agent_name="Voice desk")
             await session.start(FrontDesk(), record=UPLOADED if is_uploaded else False)
             await hold(session, microphone)
-        said = job.make_session_report(session).to_dict() | {"requests": [one.model_dump() for one in requests]}
-        report.write_text(json.dumps(said, default=str, indent=1))
         if is_uploaded:
-            shutil.copy(said["audio_recording_path"], report.with_suffix(".ogg"))
+            shutil.copy(json.loads(report.read_text())["audio_recording_path"], report.with_suffix(".ogg"))
             await upload(job)
 
 
@@ -266,7 +244,7 @@ async def upload(job: JobContext) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="Hold a spoken session and record it.")
+    parser = argparse.ArgumentParser(description="Hold the one call by speaking and record it.")
     parser.add_argument("--report", type=Path, required=True, help="write LiveKit's own report to this file")
     parser.add_argument("--upload", action="store_true", help="let LiveKit upload it to LIVEKIT_OBSERVABILITY_URL too")
     given = parser.parse_args()

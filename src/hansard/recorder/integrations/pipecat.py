@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from pipecat.observers.base_observer import BaseObserver, FramePushed
     from pipecat.observers.error_observer import ErrorEvent
     from pipecat.observers.function_call_observer import FunctionCallEvent
-    from pipecat.observers.service_metrics_observer import ServiceUsageRecord
+    from pipecat.observers.service_metrics_observer import ServiceLatencyRecord, ServiceUsageRecord
     from pipecat.observers.speaking_observer import SpeechEvent
     from pipecat.observers.user_bot_latency_observer import LatencyBreakdown
     from pipecat.pipeline.worker import PipelineWorker
@@ -100,6 +100,7 @@ def _known(worker: "PipelineWorker") -> SessionRecorder | None:
 def _listen(worker: "PipelineWorker", recording: SessionRecorder) -> None:
     _attached[worker] = recording
     listener = _Listener(recording)
+    _tell_services_apart(worker, listener)
     watch = _Watch(listener)
     worker.add_observer(_observer(watch))
     worker.add_event_handler("on_pipeline_finished", listener.on_finished)
@@ -147,6 +148,7 @@ class _Listener:
     """What is told of one session. No method raises, waits or does I/O; the first argument is who tells it."""
 
     def __init__(self, recording: SessionRecorder) -> None:
+        self.services: dict[str, LatencyCategory] = {}  # by the names of their processors
         self._recording = recording
         self._lang: str | None = None
         self._heard: deque[_Stretch] = deque(maxlen=64)
@@ -285,6 +287,19 @@ class _Listener:
             self._measure(category, part.key, part.duration_secs, part.start_time, names)
         whole = WHOLES.get(str(breakdown.measured_from), "user_bot")
         self._measure("turn", whole, breakdown.total_secs, min(part.start_time for part in parts))
+        if (silent_at := breakdown.user_turn_start_time) and (turn_s := breakdown.user_turn_secs) is not None:
+            self._measure("turn", "user_turn", turn_s, silent_at)
+        if text := breakdown.text_aggregation:
+            self._measure("tts", "text_aggregation", text.duration_secs, text.start_time, [text.processor])
+
+    @quietly
+    def on_service_latency(self, _: Any, waited: "ServiceLatencyRecord") -> None:
+        """Record how long a service took to begin, also where no breakdown is. The zero it starts with says nothing."""
+        if not waited.seconds:
+            return
+        category = self.services.get(waited.processor, "turn")
+        names = [name for name in (waited.model, waited.processor) if name]
+        self._measure(category, str(waited.kind), waited.seconds, waited.timestamp - waited.seconds, names)
 
     def _measure(
         self,
@@ -392,13 +407,31 @@ class _Tape:
             self._path.unlink()
 
 
-def _audio_buffers(processor: "FrameProcessor") -> "Iterator[AudioBufferProcessor]":
+def _processors(processor: "FrameProcessor") -> "Iterator[FrameProcessor]":
+    """This one and all in it."""
+    yield processor
+    for one in processor.processors:
+        yield from _processors(one)
+
+
+def _audio_buffers(pipeline: "FrameProcessor") -> "Iterator[AudioBufferProcessor]":
     from pipecat.processors.audio.audio_buffer_processor import AudioBufferProcessor
 
-    if isinstance(processor, AudioBufferProcessor):
-        yield processor
-    for one in processor.processors:
-        yield from _audio_buffers(one)
+    return (one for one in _processors(pipeline) if isinstance(one, AudioBufferProcessor))
+
+
+@quietly
+def _tell_services_apart(worker: "PipelineWorker", listener: _Listener) -> None:
+    """Say what each service of the pipeline is: of a measurement Pipecat tells only who reported it."""
+    from pipecat.services.llm_service import LLMService
+    from pipecat.services.stt_service import STTService
+    from pipecat.services.tts_service import TTSService
+
+    kinds: dict[type, LatencyCategory] = {LLMService: "llm", STTService: "stt", TTSService: "tts"}
+    for one in _processors(worker.pipeline):
+        for kind, category in kinds.items():
+            if isinstance(one, kind):
+                listener.services[one.name] = category
 
 
 def _measuring(listener: _Listener) -> "list[BaseObserver]":
@@ -409,16 +442,18 @@ def _measuring(listener: _Listener) -> "list[BaseObserver]":
     from pipecat.observers.speaking_observer import SpeakingObserver
     from pipecat.observers.user_bot_latency_observer import UserBotLatencyObserver
 
+    services = ServiceMetricsObserver()
     told = [
         (SpeakingObserver(), "on_speech_event", listener.on_speech),
         (FunctionCallObserver(include_results=True), "on_function_call_event", listener.on_tool),
         (UserBotLatencyObserver(), "on_latency_breakdown", listener.on_breakdown),
-        (ServiceMetricsObserver(), "on_service_usage", listener.on_usage),
+        (services, "on_service_latency", listener.on_service_latency),
+        (services, "on_service_usage", listener.on_usage),
         (ErrorObserver(), "on_error", listener.on_error),
     ]
     for observer, event, handler in told:
         observer.add_event_handler(event, handler)
-    return [observer for observer, _, _ in told]
+    return list(dict.fromkeys(observer for observer, _, _ in told))
 
 
 def _turns(listener: _Listener) -> dict[type, Callable[..., None]]:
