@@ -10,6 +10,7 @@ import pytest
 from hansard.cli.commands import COMMANDS
 from hansard.kit.settings import Settings
 from hansard.resources.ingest.validation import check
+from hansard.resources.sessions.query import FIELDS
 from hansard.wire import SHAPES
 from tests.contract.sdks import ROOT
 from tests.door import Door
@@ -27,6 +28,11 @@ def test_every_setting_is_documented_with_its_default_and_its_line() -> None:
         default = "" if one.default is None else f"`{one.default}` "
         row = f"| `{one.name}` | `HANSARD_{one.name.upper()}` | {default}| {one.metadata['about']} |"
         assert row in text
+
+
+def test_every_field_of_the_filter_is_documented_with_its_line() -> None:
+    rows = [f"| `{name}:` | {about} |" for name, about in FIELDS.items()]
+    assert [line for line in page("reference/filter.md").splitlines() if line.startswith("| `")] == rows
 
 
 @pytest.mark.parametrize("command", COMMANDS)

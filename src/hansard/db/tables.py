@@ -21,6 +21,7 @@ from sqlalchemy import (
     String,
     Table,
     Text,
+    false,
     text,
 )
 from sqlalchemy.dialects.postgresql import TIMESTAMP
@@ -76,6 +77,7 @@ organization = Table(
     Column("id", BigInteger, primary_key=True, autoincrement=False),
     Column("name", Bytewise, nullable=False, unique=True),
     Column("created_at", Moment, nullable=False),
+    Column("signing_key", LargeBinary),  # of its short-lived links
 )
 
 
@@ -94,6 +96,59 @@ api_key = Table(
     Column("created_at", Moment, nullable=False),
     Column("revoked_at", Moment),
     PrimaryKeyConstraint("organization_id", "id", name="api_key_pk"),
+    **_COMPACT,
+)
+
+# Who signs in to the console. An e-mail address is kept in small letters; a password as argon2 writes it.
+member = Table(
+    "member",
+    metadata,
+    _organization(),
+    Column("id", BigInteger, nullable=False),
+    Column("email", Bytewise, nullable=False),
+    Column("name", Bytewise, nullable=False),
+    Column("role", Bytewise, nullable=False),
+    Column("password_hash", Bytewise, nullable=False),
+    Column("created_at", Moment, nullable=False),
+    Column("removed_at", Moment),
+    PrimaryKeyConstraint("organization_id", "id", name="member_pk"),
+    # Who was removed may be invited again.
+    Index(
+        "member_email",
+        "organization_id",
+        "email",
+        unique=True,
+        sqlite_where=text("removed_at IS NULL"),
+        postgresql_where=text("removed_at IS NULL"),
+    ),
+    **_COMPACT,
+)
+
+# Where a member is signed in: a browser that holds the text of which this is the hash.
+signin = Table(
+    "signin",
+    metadata,
+    _organization(),
+    Column("hash", LargeBinary, nullable=False),
+    Column("member_id", BigInteger, nullable=False),
+    Column("created_at", Moment, nullable=False),
+    Column("expires_at", Moment, nullable=False),
+    PrimaryKeyConstraint("organization_id", "hash", name="signin_pk"),
+    Index("signin_member", "organization_id", "member_id"),
+    **_COMPACT,
+)
+
+# Links that make a member, once.
+invitation = Table(
+    "invitation",
+    metadata,
+    _organization(),
+    Column("hash", LargeBinary, nullable=False),
+    Column("role", Bytewise, nullable=False),
+    Column("created_at", Moment, nullable=False),
+    Column("expires_at", Moment, nullable=False),
+    Column("used_at", Moment),
+    PrimaryKeyConstraint("organization_id", "hash", name="invitation_pk"),
     **_COMPACT,
 )
 
@@ -171,6 +226,10 @@ session = Table(
     Column("transfer_voicemail_detected", Boolean),
     Column("override_timestamp", Bytewise),
     Column("label_id", BigInteger),
+    Column("turn_count", BigInteger, nullable=False, server_default="0"),
+    Column("interruption_count", BigInteger, nullable=False, server_default="0"),
+    Column("has_tool_error", Boolean, nullable=False, server_default=false()),
+    Column("has_recording", Boolean, nullable=False, server_default=false()),
     Column("summary", Bytewise),
     Column("rating", Bytewise),
     Column("metadata", Bytewise),  # the keys we do not know, as a JSON object
@@ -271,6 +330,51 @@ label = Table(
     PrimaryKeyConstraint("organization_id", "id", name="label_pk"),
     Index("label_newest", "organization_id", "at", "id"),
     Index("label_session", "organization_id", "session_id"),
+    **_COMPACT,
+)
+
+# The sound of sessions; the bytes lie under their digest in the folder or bucket of recordings.
+recording = Table(
+    "recording",
+    metadata,
+    _organization(),
+    Column("session_id", BigInteger, nullable=False),
+    Column("name", Bytewise, nullable=False),
+    Column("id", BigInteger, nullable=False),
+    Column("sha256", Bytewise, nullable=False),
+    Column("size_bytes", BigInteger, nullable=False),
+    Column("media_type", Bytewise, nullable=False),
+    Column("channels", BigInteger),  # as said by the writer, until the sound itself was read
+    Column("began_at", Moment),  # as said by the writer
+    Column("stored_at", Moment, nullable=False),
+    Column("state", Bytewise, nullable=False),  # waiting, ready or unreadable
+    Column("tried_at", Moment),  # when it was last taken up to be read
+    Column("tries", BigInteger, nullable=False, server_default="0"),
+    Column("duration_ms", Double),
+    Column("peaks", LargeBinary),
+    Column("problem", Bytewise),
+    PrimaryKeyConstraint("organization_id", "session_id", "name", name="recording_pk"),
+    Index("recording_id", "organization_id", "id", unique=True),
+    Index("recording_state", "organization_id", "state", "stored_at"),
+    **_COMPACT,
+)
+
+# How many latencies of a day lay in each bucket of time (`sessions/histogram.py`), so that percentiles over
+# many sessions need not read them.
+latency_bucket = Table(
+    "latency_bucket",
+    metadata,
+    _organization(),
+    Column("day", BigInteger, nullable=False),  # since 1970, of the session's start in UTC
+    Column("snapshot_id", BigInteger, nullable=False),
+    Column("is_test", Boolean, nullable=False),
+    Column("category", Bytewise, nullable=False),
+    Column("label", Bytewise, nullable=False),
+    Column("bucket", BigInteger, nullable=False),
+    Column("count", BigInteger, nullable=False),
+    PrimaryKeyConstraint(
+        "organization_id", "day", "snapshot_id", "is_test", "category", "label", "bucket", name="latency_bucket_pk"
+    ),
     **_COMPACT,
 )
 

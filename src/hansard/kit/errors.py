@@ -1,5 +1,6 @@
 """The errors a reader can meet. Each is a sentence and carries its HTTP status; `app.py` answers with them."""
 
+import math
 from typing import Any
 
 
@@ -36,6 +37,12 @@ class NotSignedIn(HansardError):
 
 class NotAllowed(HansardError):
     """A good key without the scope this needs."""
+
+    status = 403
+
+
+class Expired(HansardError):
+    """A link that was good until a moment ago."""
 
     status = 403
 
@@ -82,6 +89,20 @@ class Malformed(HansardError):
     @property
     def detail(self) -> Any:
         return [{"loc": list(self.loc), "msg": self.sentence, "type": "value_error"}]
+
+
+class TooOften(HansardError):
+    """Tried too many times; the same request may be tried again after `wait_s` seconds."""
+
+    status = 429
+
+    def __init__(self, sentence: str, wait_s: float) -> None:
+        super().__init__(sentence)
+        self.wait_s = wait_s
+
+    @property
+    def headers(self) -> dict[str, str]:
+        return {"Retry-After": str(math.ceil(self.wait_s))}
 
 
 class Busy(HansardError):

@@ -1,5 +1,6 @@
 """ROUTERS: the doors of every resource."""
 
+from hansard.resources.agents.routes import router as agents
 from hansard.resources.conversations.routes import router as conversations
 from hansard.resources.events.routes import router as events
 from hansard.resources.ingest.otlp.routes import router as otlp
@@ -10,4 +11,4 @@ from hansard.resources.recordings.routes import router as recordings
 from hansard.resources.sessions.routes import router as sessions
 
 # In the order of matching: literal paths of one resource stand before the parameters of another.
-ROUTERS = (ingest, otlp, recordings, sessions, labels, conversations, events, livekit)
+ROUTERS = (ingest, otlp, recordings, sessions, labels, conversations, events, agents, livekit)

@@ -1,1 +1,1 @@
-"""Organizations and API keys: who is asking. Gives `Caller`."""
+"""Organizations, API keys and members: who is asking. Gives `Caller`; the console asks who is signed in."""

@@ -32,6 +32,37 @@ class Organization:
     created_at: datetime
 
 
+class Role(StrEnum):
+    """What a member may do in the console: an owner everything, a member label, a viewer look."""
+
+    OWNER = "owner"
+    MEMBER = "member"
+    VIEWER = "viewer"
+
+
+@dataclass(frozen=True)
+class Member:
+    """Somebody who signs in to the console of an organization."""
+
+    organization_id: int
+    id: int
+    email: str
+    name: str
+    role: Role
+    created_at: datetime
+
+
+@dataclass(frozen=True)
+class Invitation:
+    """A link that makes one member of an organization, as it can be shown: its text has only who was given it."""
+
+    id: str
+    organization: Organization
+    role: Role
+    created_at: datetime
+    expires_at: datetime
+
+
 @dataclass(frozen=True)
 class ApiKey:
     """A key as it can be shown: without its secret, which nobody has but its holder."""

@@ -1,6 +1,7 @@
 """All SQL about organizations and API keys."""
 
 import hmac
+import os
 from collections.abc import Iterable
 from datetime import datetime
 
@@ -14,6 +15,7 @@ from hansard.resources.accounts.schemas import ApiKey, Caller, Organization, Sco
 
 # Keys are looked up before anybody is known, and organizations are nobody's: they are numbered on their own.
 EVERYBODY = 0
+_ORGANIZATIONS = select(organization.c.id, organization.c.name, organization.c.created_at)
 
 
 def find_caller(db: Connection, key: str) -> Caller | None:
@@ -35,12 +37,12 @@ def add_organization(db: Connection, name: str, now: datetime) -> Organization:
     if find_organization(db, name):
         raise Conflict(f"There is an organization {name!r} already.")
     (number,) = next_numbers(db, EVERYBODY, "organization", 1)
-    db.execute(organization.insert().values(id=number, name=name, created_at=now))
+    db.execute(organization.insert().values(id=number, name=name, created_at=now, signing_key=os.urandom(32)))
     return Organization(number, name, now)
 
 
 def find_organization(db: Connection, name: str) -> Organization | None:
-    row = db.execute(select(organization).where(organization.c.name == name)).mappings().one_or_none()
+    row = db.execute(_ORGANIZATIONS.where(organization.c.name == name)).mappings().one_or_none()
     return Organization(**row) if row else None
 
 
@@ -53,8 +55,14 @@ def get_organization(db: Connection, name: str) -> Organization:
 
 
 def list_organizations(db: Connection) -> list[Organization]:
-    rows = db.execute(select(organization).order_by(organization.c.id)).mappings()
+    rows = db.execute(_ORGANIZATIONS.order_by(organization.c.id)).mappings()
     return [Organization(**row) for row in rows]
+
+
+def find_signing_key(db: Connection, organization_id: int) -> bytes | None:
+    """What the short-lived links of an organization are signed with; None when there is no such organization."""
+    asked = select(organization.c.signing_key).where(organization.c.id == organization_id)
+    return db.execute(asked).scalar_one_or_none()
 
 
 def add_key(
@@ -84,11 +92,19 @@ def list_keys(db: Connection, organization_id: int) -> list[ApiKey]:
     return [_shown(row) for row in db.execute(asked).mappings()]
 
 
+def get_key(db: Connection, organization_id: int, key_id: int) -> ApiKey:
+    """Raises NotFound."""
+    mine = select(api_key).where(api_key.c.organization_id == organization_id, api_key.c.id == key_id)
+    row = db.execute(mine).mappings().one_or_none()
+    if row is None:
+        raise NotFound(f"There is no key {key_id}.")
+    return _shown(row)
+
+
 def change_key_to_revoked(db: Connection, organization_id: int, key_id: int, now: datetime) -> None:
     """Make a key open nothing from now on; doing it again changes nothing. Raises NotFound."""
+    get_key(db, organization_id, key_id)
     mine = (api_key.c.organization_id == organization_id) & (api_key.c.id == key_id)
-    if db.execute(select(api_key.c.id).where(mine)).first() is None:
-        raise NotFound(f"There is no key {key_id}.")
     db.execute(update(api_key).where(mine, api_key.c.revoked_at.is_(None)).values(revoked_at=now))
 
 

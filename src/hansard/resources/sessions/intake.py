@@ -5,6 +5,7 @@ the same events leave the same rows: a session is a fold over its children, and 
 read to know the result, only those are read.
 """
 
+from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -25,6 +26,7 @@ from hansard.resources.sessions.header import (
     instants,
     is_ended,
 )
+from hansard.resources.sessions.histograms import Cell, Counts, add_counts, counted, day_of
 from hansard.resources.sessions.labelling import label_row, shown_label_id
 from hansard.resources.sessions.packing import PACKING, packed
 from hansard.resources.sessions.snapshots import snapshot_ids
@@ -152,6 +154,10 @@ def _new_row(organization_id: int, number: int, key: Key, now: datetime) -> dict
         "service": service,
         "sid": sid,
         "is_abandoned": False,
+        "turn_count": 0,
+        "interruption_count": 0,
+        "has_tool_error": False,
+        "has_recording": False,
         "received_at": now,
     }
 
@@ -187,6 +193,7 @@ def _describe(db: Connection, organization_id: int, drafts: Sequence[_Draft], no
     for draft, head, snapshot_id in zip(drafts, heads, snapshots, strict=True):
         row = draft.row
         _set_times(draft, head)
+        _count(draft)
         row |= fields_of(head.fields)
         row |= {
             "snapshot_id": snapshot_id,
@@ -215,6 +222,17 @@ def _set_times(draft: _Draft, head: Header) -> None:
     elif draft.has_fresh(TALK_KINDS):
         row |= {"ended_at": None, "end_reason": None, "is_abandoned": False}
     row["duration_s"] = duration_s(head, row["started_at"], row["last_at"]) if row["ended_at"] else None
+
+
+def _count(draft: _Draft) -> None:
+    """What the list says of a session without reading it. Every child comes in once, so each is counted once."""
+    row = draft.row
+    for one in draft.fresh.values():
+        if one["kind"] == "message":
+            row["turn_count"] += 1
+            row["interruption_count"] += bool(one["data"].get("interrupted"))
+        elif one["kind"] == "tool_call" and one["data"].get("error") is not None:
+            row["has_tool_error"] = True
 
 
 def _first_word(draft: _Draft) -> datetime:
@@ -250,12 +268,38 @@ def _add_labels(
 
 
 def _write(db: Connection, organization_id: int, drafts: Sequence[_Draft], idle: timedelta) -> None:
+    _write_latencies(db, organization_id, drafts)
     _write_sessions(db, organization_id, drafts)
     _write_children(db, organization_id, drafts)
     _write_events(db, organization_id, drafts)
     changed = {draft.id for draft in drafts}
     changed |= _write_conversations(db, organization_id, drafts, idle)
     add_changes(db, organization_id, sorted(changed))
+
+
+def _write_latencies(db: Connection, organization_id: int, drafts: Sequence[_Draft]) -> None:
+    """Count the fresh latencies; where a session turns out to be of another day, agent or prompt, move the others."""
+    counts: Counts = Counter()
+    for draft in drafts:
+        counts.update(counted(_cell(draft.row), draft.fresh.values()))
+        if draft.before is not None and draft.differs("started_at", "snapshot_id", "is_test"):
+            before, now = _cell(draft.before), _cell(draft.row)
+            if before != now:
+                old = _latencies(db, organization_id, draft)
+                counts.update(counted(now, old))
+                counts.update(counted(before, old, sign=-1))
+    add_counts(db, organization_id, counts)
+
+
+def _cell(row: dict[str, Any]) -> Cell:
+    return Cell(day_of(row["started_at"]), row["snapshot_id"], row["is_test"])
+
+
+def _latencies(db: Connection, organization_id: int, draft: _Draft) -> Collection[Child]:
+    """The stored latencies of a session, which of a running one are not all known."""
+    if draft.was_packed:
+        return draft.known.values()
+    return find_rows(db, organization_id, [draft.id], child.c.kind == "latency")[draft.id]
 
 
 def _write_sessions(db: Connection, organization_id: int, drafts: Sequence[_Draft]) -> None:

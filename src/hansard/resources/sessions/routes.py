@@ -2,16 +2,18 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Path
+from fastapi import APIRouter, Depends, Path, Query
 
-from hansard.db.access import Reading
+from hansard.db.access import Now, Reading
 from hansard.kit.errors import NotFound
-from hansard.kit.listing import Asked, Page, asked
+from hansard.kit.listing import LAST_PAGE, MOST_PER_PAGE, Asked, Page, asked
 from hansard.resources.accounts.access import Reader
-from hansard.resources.sessions import store
+from hansard.resources.sessions import search, store
 from hansard.resources.sessions.dialog import dialog
 from hansard.resources.sessions.latency import latency
+from hansard.resources.sessions.query import read_query
 from hansard.resources.sessions.schemas import (
+    FoundSession,
     InspectLatencyResponse,
     Session,
     SessionData,
@@ -119,6 +121,21 @@ def get_session_tool_call_result_by_id(
         if call.call_id == tool_call_id:
             return ToolResultData(tool_name=call.name, tool_result=call.answer)
     raise NotFound(f"Session {session_id} has no tool call {tool_call_id!r}.")
+
+
+@router.get("/hansard/v1/sessions", tags=["hansard"], response_model_by_alias=False)
+def find_sessions(
+    db: Reading,
+    caller: Reader,
+    now: Now,
+    q: Annotated[str, Query(description='A filter, such as `agent:"Front desk" label:BAD duration:>60`.')] = "",
+    sort: Annotated[str, Query(description="started, duration, turns, agent, source, target; - downwards.")] = "",
+    page: Annotated[int, Query(ge=0, le=LAST_PAGE, description="The page, from 0.")] = 0,
+    limit: Annotated[int, Query(ge=1, le=MOST_PER_PAGE)] = 50,
+) -> Page[FoundSession]:
+    """The sessions a filter finds, test sessions among them, newest first, and their exact number."""
+    mine = caller.organization_id
+    return search.find_sessions(db, mine, read_query(q), now, sort=search.read_sort(sort), page=page, limit=limit)
 
 
 @router.get("/hansard/v1/sessions/{session_id}/record", tags=["hansard"], response_model_by_alias=False)

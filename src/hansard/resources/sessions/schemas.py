@@ -27,6 +27,21 @@ class TranscriptConfidence(BaseModel):
     words_truncated: bool | None = None
 
 
+class FoundSession(Session):
+    """A session as a list shows it: the Session's fields, and what can be said of it without reading it."""
+
+    ended_at: datetime | None = None
+    end_reason: str | None = None
+    is_abandoned: bool = False
+    received_at: datetime | None = None
+    turn_count: int = 0
+    interruption_count: int = 0
+    has_tool_error: bool = False
+    has_recording: bool = False
+    label_code: str | None = None
+    llm_model: str | None = None
+
+
 class SessionText(BaseModel):
     timestamp: datetime
     lang: str | None

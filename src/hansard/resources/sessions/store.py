@@ -8,7 +8,7 @@ from typing import Any
 from pydantic_core import from_json
 from sqlalchemy import ColumnElement, Connection, RowMapping, Select, and_, func, select
 
-from hansard.db.tables import body, child, session, snapshot
+from hansard.db.tables import body, change, child, session, snapshot
 from hansard.kit.errors import Invalid, NotFound
 from hansard.kit.ids import find_id
 from hansard.kit.listing import (
@@ -32,9 +32,9 @@ from hansard.resources.sessions.schemas import Session
 from hansard.wire import Child
 
 # The join of the list keeps one organization's snapshots with its sessions.
-_SNAPSHOT_OF = and_(snapshot.c.organization_id == session.c.organization_id, snapshot.c.id == session.c.snapshot_id)
+SNAPSHOT_OF = and_(snapshot.c.organization_id == session.c.organization_id, snapshot.c.id == session.c.snapshot_id)
 
-_FIELDS: dict[str, ColumnElement[Any]] = {
+FIELDS: dict[str, ColumnElement[Any]] = {
     **{name: snapshot.c[name] for name in Session.model_fields if name in snapshot.c},
     "timestamp": session.c.started_at,
     "session_id": session.c.id,
@@ -129,7 +129,7 @@ def list_sessions(db: Connection, organization_id: int, asked: Asked) -> Page[Se
     columns = _columns(organization_id)
     keys = select(session.c.id).where(session.c.organization_id == organization_id)
     if asked.order_by and asked.order_by in snapshot.c:
-        keys = keys.join(snapshot, _SNAPSHOT_OF)
+        keys = keys.join(snapshot, SNAPSHOT_OF)
     if not wanted:
         keys = keys.where(session.c.is_test.is_(False))
     rows, total = page_of(
@@ -155,9 +155,9 @@ def _sessions(db: Connection, organization_id: int, ids: Sequence[int]) -> list[
 
 def _whole(organization_id: int) -> Select[Any]:
     return (
-        select(*(column.label(name) for name, column in _FIELDS.items()))
+        select(*(column.label(name) for name, column in FIELDS.items()))
         .select_from(session)
-        .join(snapshot, _SNAPSHOT_OF)
+        .join(snapshot, SNAPSHOT_OF)
         .where(session.c.organization_id == organization_id)
     )
 
@@ -284,7 +284,46 @@ def list_records(
         yield key, bodies.get(key.id) or rows.get(key.id, [])
 
 
+def find_newest_session(db: Connection, organization_id: int) -> int | None:
+    """The id of the session that came last; None where there is none yet."""
+    mine = select(session.c.id).where(session.c.organization_id == organization_id)
+    return db.execute(mine.order_by(session.c.id.desc()).limit(1)).scalar_one_or_none()
+
+
 def count_sessions(db: Connection, organization_id: int, after: int = 0) -> int:
     """How many sessions an organization has with an id above `after`."""
     mine = (session.c.organization_id == organization_id) & (session.c.id > after)
     return int(db.execute(select(func.count()).select_from(session).where(mine)).scalar_one())
+
+
+def get_last_change(db: Connection, organization_id: int) -> int:
+    """The number of the newest entry of the change log; 0 before there is any."""
+    newest = select(func.max(change.c.seq)).where(change.c.organization_id == organization_id)
+    return int(db.execute(newest).scalar_one() or 0)
+
+
+@dataclass(frozen=True)
+class Change:
+    """An entry of the change log: this session is no longer what it was."""
+
+    seq: int
+    session_id: int
+
+
+def list_changes_after(db: Connection, organization_id: int, after: int, most: int = 1000) -> list[Change]:
+    """What changed since the entry with the number `after`, in the order in which it was committed."""
+    asked = (
+        select(change.c.seq, change.c.session_id)
+        .where(change.c.organization_id == organization_id, change.c.seq > after)
+        .order_by(change.c.seq)
+        .limit(most)
+    )
+    return [Change(*row) for row in db.execute(asked)]
+
+
+def is_running(db: Connection, organization_id: int, session_id: int) -> bool:
+    """Whether a session has not ended; False for one that is not there."""
+    asked = select(session.c.id).where(
+        session.c.organization_id == organization_id, session.c.id == session_id, session.c.ended_at.is_(None)
+    )
+    return db.execute(asked).one_or_none() is not None

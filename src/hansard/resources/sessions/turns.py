@@ -12,14 +12,25 @@ from hansard.wire import Child, moment_of
 
 @dataclass(frozen=True)
 class Turn:
-    """Something somebody said; `at` is when they began, where that is known."""
+    """Something somebody said; `at` is when they began, where that is known. `id` is its child's."""
 
+    id: str
     at: datetime
     role: str
     text: str
     lang: str | None
     confidence: float | None
     data: dict[str, Any]
+
+    @property
+    def ended_at(self) -> datetime | None:
+        """When they had said it, where that was recorded."""
+        said = self.data.get("ended_at")
+        return moment_of(said) if said else None
+
+    @property
+    def is_interrupted(self) -> bool:
+        return bool(self.data.get("interrupted"))
 
 
 @dataclass(frozen=True)
@@ -54,6 +65,7 @@ def turns(children: Iterable[Child]) -> list[Turn]:
 def _turn(child: Child) -> Turn:
     data = child["data"]
     return Turn(
+        id=child["id"],
         at=moment_of(data.get("started_at") or child["at"]),
         role=data["role"],
         text=data["text"],

@@ -1,0 +1,288 @@
+"""Sessions found by a filter: all SQL for `query.py`, pages with their exact total, and a session's neighbours."""
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import partial
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, Select, and_, false, func, not_, or_, select, tuple_
+
+from hansard.db.tables import label, session, snapshot
+from hansard.kit.errors import Invalid
+from hansard.kit.ids import find_id
+from hansard.kit.listing import MOST_PER_PAGE, Page, contains, exact, number
+from hansard.kit.times import read_moment
+from hansard.resources.sessions.query import Query, Term
+from hansard.resources.sessions.schemas import FoundSession
+from hansard.resources.sessions.store import FIELDS, SNAPSHOT_OF, through_snapshot
+
+_UNITS_S = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
+_LENGTH = re.compile(r"(\d{1,9}(?:\.\d{1,6})?)([smhdw]?)")
+_SIGN = re.compile(r"(>=|<=|>|<|)(.*)")
+LAST_ROW = 10**9
+
+SORTS: Mapping[str, ColumnElement[Any]] = {
+    "started": session.c.started_at,
+    "duration": session.c.duration_s,
+    "turns": session.c.turn_count,
+    "agent": snapshot.c.agent_name,
+    "source": session.c.source,
+    "target": session.c.target,
+}
+
+
+@dataclass(frozen=True)
+class Sort:
+    """By what a list is ordered. Nulls come last either way."""
+
+    by: str = "started"
+    is_upwards: bool = False
+
+    def __str__(self) -> str:
+        return self.by if self.is_upwards else f"-{self.by}"
+
+
+def read_sort(text: str) -> Sort:
+    """Read `duration` or `-duration`; newest first for an empty text. Raises Invalid."""
+    by = text.removeprefix("-")
+    if not text:
+        return Sort()
+    if by not in SORTS:
+        raise Invalid(f"Sessions cannot be sorted by {by!r}; there are {', '.join(SORTS)}.")
+    return Sort(by, not text.startswith("-"))
+
+
+def find_sessions(
+    db: Connection,
+    organization_id: int,
+    query: Query,
+    now: datetime,
+    *,
+    sort: Sort = Sort(),
+    page: int = 0,
+    limit: int = 50,
+) -> Page[FoundSession]:
+    """A page, from 0, of the sessions a filter finds, and their exact number. Test sessions are among them.
+
+    Raises Invalid for a value that means nothing.
+    """
+    limit = min(limit, MOST_PER_PAGE)
+    if page * limit > LAST_ROW:
+        raise Invalid(f"There is no page {page}.")
+    matching = _matching(organization_id, query, now)
+    total = db.execute(select(func.count()).select_from(session).where(*matching)).scalar_one()
+    ids = _ids(db, matching, sort, page * limit, limit) if page * limit < total else []
+    items = list_found(db, organization_id, ids)
+    pages = -(-total // limit) if limit else None
+    return Page(items=items, page=page, page_size=limit, total_pages=pages, total_count=total)
+
+
+def count_sessions_after(db: Connection, organization_id: int, query: Query, now: datetime, after: int) -> int:
+    """How many sessions with an id above `after` a filter finds: those that came since a page was shown."""
+    matching = [*_matching(organization_id, query, now), session.c.id > after]
+    return int(db.execute(select(func.count()).select_from(session).where(*matching)).scalar_one())
+
+
+def find_neighbours(
+    db: Connection, organization_id: int, query: Query, now: datetime, session_id: int
+) -> tuple[int | None, int | None]:
+    """The next newer and the next older session that the filter finds beside this one; None at the ends."""
+    mine = (session.c.organization_id == organization_id) & (session.c.id == session_id)
+    started_at = db.execute(select(session.c.started_at).where(mine)).scalar_one_or_none()
+    if started_at is None:
+        return None, None
+    matching = _matching(organization_id, query, now)
+    place = tuple_(session.c.started_at, session.c.id)
+    here = (started_at, session_id)  # a plain tuple, so that each part is written as its column is
+    up, down = session.c.started_at.asc(), session.c.started_at.desc()
+    newer = select(session.c.id).where(*matching, place > here).order_by(up, session.c.id.asc()).limit(1)
+    older = select(session.c.id).where(*matching, place < here).order_by(down, session.c.id.desc()).limit(1)
+    return db.execute(newer).scalar_one_or_none(), db.execute(older).scalar_one_or_none()
+
+
+def list_found(db: Connection, organization_id: int, ids: Sequence[int]) -> list[FoundSession]:
+    """The sessions with these ids as a list shows them, in this order."""
+    shown = (
+        select(*(column.label(name) for name, column in FIELDS.items()), *_MORE, label.c.code.label("label_code"))
+        .select_from(session)
+        .join(snapshot, SNAPSHOT_OF)
+        .outerjoin(label, (label.c.organization_id == session.c.organization_id) & (label.c.id == session.c.label_id))
+        .where(session.c.organization_id == organization_id, session.c.id.in_(ids))
+    )
+    by_id = {row["session_id"]: row for row in db.execute(shown).mappings()}
+    return [_found(by_id[number]) for number in ids if number in by_id]
+
+
+_MORE = (
+    session.c.ended_at,
+    session.c.end_reason,
+    session.c.is_abandoned,
+    session.c.turn_count,
+    session.c.interruption_count,
+    session.c.has_tool_error,
+    session.c.has_recording,
+    session.c.received_at,
+    snapshot.c.llm_model,
+)
+
+
+def _found(row: Mapping[Any, Any]) -> FoundSession:
+    fields = dict(row)
+    for name in ("session_id", "session_label_id"):
+        fields[name] = None if fields[name] is None else str(fields[name])
+    return FoundSession.model_construct(**fields)
+
+
+def list_values(db: Connection, organization_id: int) -> dict[str, list[str]]:
+    """What was seen so far of agents, prompts, versions, models and channels: suggestions for a filter."""
+    seen = {
+        "agent": snapshot.c.agent_name,
+        "prompt": snapshot.c.prompt_name,
+        "model": snapshot.c.llm_model,
+        "channel": snapshot.c.channel_manager_type,
+    }
+    return {name: _seen(db, organization_id, column) for name, column in seen.items()}
+
+
+def _seen(db: Connection, organization_id: int, column: ColumnElement[Any]) -> list[str]:
+    asked = select(column).distinct().where(snapshot.c.organization_id == organization_id, column.is_not(None))
+    return [str(value) for value in db.execute(asked.order_by(column).limit(100)).scalars()]
+
+
+def _matching(organization_id: int, query: Query, now: datetime) -> list[ColumnElement[bool]]:
+    wheres = _wheres(organization_id, now)
+    return [session.c.organization_id == organization_id, *(_where(wheres, term) for term in query.terms)]
+
+
+def _where(wheres: "Mapping[str, Where]", term: Term) -> ColumnElement[bool]:
+    """What is unknown is not found, and found where the term is turned round."""
+    found = or_(*(func.coalesce(wheres[term.field](value), false()) for value in term.values))
+    return not_(found) if term.is_not else found
+
+
+def _ids(db: Connection, matching: Sequence[ColumnElement[bool]], sort: Sort, offset: int, limit: int) -> list[int]:
+    keys: Select[Any] = select(session.c.id).where(*matching)
+    if sort.by == "agent":
+        keys = keys.join(snapshot, SNAPSHOT_OF)
+    column = SORTS[sort.by]
+    order = [one.asc() if sort.is_upwards else one.desc() for one in (column, session.c.id)]
+    if getattr(column, "nullable", True):
+        order[0] = order[0].nulls_last()
+    return list(db.execute(keys.order_by(*order).limit(limit).offset(offset)).scalars())
+
+
+Where = Callable[[str], ColumnElement[bool]]
+
+
+def _wheres(organization_id: int, now: datetime) -> dict[str, Where]:
+    """What each field of the filter asks of a session."""
+    seen_as = partial(through_snapshot, organization_id, session.c.snapshot_id)
+    agent = seen_as(contains(snapshot.c.agent_name_folded, snapshot.c.agent_name)).where
+    agent_id = seen_as(exact(snapshot.c.agent_id)).where
+    prompt = seen_as(contains(snapshot.c.prompt_name_folded, snapshot.c.prompt_name)).where
+    prompt_id = seen_as(exact(snapshot.c.prompt_id)).where
+    service = seen_as(contains(snapshot.c.service_folded, snapshot.c.channel_manager_service)).where
+    channel = seen_as(contains(snapshot.c.type_folded, snapshot.c.channel_manager_type)).where
+    source = contains(session.c.source_folded, session.c.source).where
+    target = contains(session.c.target_folded, session.c.target).where
+    return {
+        "agent": lambda value: or_(agent(value), agent_id(value)),
+        "prompt": lambda value: or_(prompt(value), prompt_id(value)),
+        "version": partial(_version, organization_id),
+        "model": lambda value: _snapshots(
+            organization_id, func.lower(snapshot.c.llm_model).contains(value.lower(), autoescape=True)
+        ),
+        "channel": lambda value: or_(service(value), channel(value)),
+        "direction": _direction,
+        "from": source,
+        "to": target,
+        "label": partial(_label, organization_id),
+        "duration": lambda value: _ranged(session.c.duration_s, value),
+        "turns": lambda value: _ranged(session.c.turn_count, value),
+        "is": _is,
+        "has": _has,
+        "since": lambda value: session.c.started_at >= _before(now, _seconds(value)),
+        "after": lambda value: session.c.started_at >= read_moment(value),
+        "before": lambda value: session.c.started_at < read_moment(value),
+        "id": _id,
+        "sid": lambda value: session.c.sid == value,
+        "conversation": lambda value: session.c.conversation_id == value,
+        "text": lambda value: or_(source(value), target(value), session.c.sid == value, _id(value)),
+    }
+
+
+def _id(value: str) -> ColumnElement[bool]:
+    found = find_id(value)
+    return false() if found is None else session.c.id == found
+
+
+def _snapshots(organization_id: int, which: ColumnElement[bool]) -> ColumnElement[bool]:
+    matching = select(snapshot.c.id).where(snapshot.c.organization_id == organization_id, which)
+    found: ColumnElement[bool] = session.c.snapshot_id.in_(matching)
+    return found
+
+
+def _version(organization_id: int, value: str) -> ColumnElement[bool]:
+    same = snapshot.c.prompt_version == value
+    if value.isascii() and value.isdigit():
+        same = or_(same, number(snapshot.c.prompt_version_number).where(value))
+    return _snapshots(organization_id, same)
+
+
+def _direction(value: str) -> ColumnElement[bool]:
+    is_outbound = func.coalesce(session.c.is_outbound, false())
+    return is_outbound if value == "outbound" else not_(is_outbound)
+
+
+def _label(organization_id: int, value: str) -> ColumnElement[bool]:
+    if value.lower() == "none":
+        return session.c.label_id.is_(None)
+    asked = select(label.c.id).where(label.c.organization_id == organization_id, label.c.code == value.upper())
+    found: ColumnElement[bool] = session.c.label_id.in_(asked)
+    return found
+
+
+def _is(value: str) -> ColumnElement[bool]:
+    return {
+        "running": session.c.ended_at.is_(None),
+        "ended": session.c.ended_at.is_not(None),
+        "abandoned": session.c.is_abandoned.is_(True),
+        "test": session.c.is_test.is_(True),
+        "live": session.c.is_test.is_(False),
+    }[value]
+
+
+def _has(value: str) -> ColumnElement[bool]:
+    return {
+        "recording": session.c.has_recording.is_(True),
+        "tool-error": session.c.has_tool_error.is_(True),
+        "interruption": session.c.interruption_count > 0,
+        "label": session.c.label_id.is_not(None),
+    }[value]
+
+
+def _ranged(column: ColumnElement[Any], value: str) -> ColumnElement[bool]:
+    """`>60`, `<=5m`, `1m..2m` (both ends included), or the very same number."""
+    least, dots, most = value.partition("..")
+    if dots:
+        return and_(column >= _seconds(least), column <= _seconds(most))
+    found = _SIGN.fullmatch(value)
+    sign, limit = (found[1], _seconds(found[2])) if found else ("", _seconds(value))
+    signs = {">": column > limit, ">=": column >= limit, "<": column < limit, "<=": column <= limit}
+    return signs.get(sign, column == limit)
+
+
+def _seconds(value: str) -> float:
+    found = _LENGTH.fullmatch(value.strip())
+    if found is None:
+        raise Invalid(f"{value!r} is no number and no length of time; write 90, 90s, 5m, 24h or 7d.")
+    return float(found[1]) * _UNITS_S[found[2]]
+
+
+def _before(now: datetime, seconds: float) -> datetime:
+    try:
+        return now - timedelta(seconds=seconds)
+    except OverflowError:
+        raise Invalid("That is longer ago than the calendar reaches.") from None
