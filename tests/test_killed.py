@@ -22,8 +22,10 @@ from hansard.resources.sessions.store import list_children
 from tests.conftest import free_port
 from tests.door import Door
 from tests.make import called, end, said, start
+from tests.sounds import put, wav
 
 KILLS = 20
+UPLOAD_KILLS = 5
 WRITERS = 4
 
 
@@ -133,3 +135,59 @@ def verify(data: Path, journals: list[Journal]) -> None:
         )
         assert db.exec_driver_sql(rows_of_ended).scalar_one() == 0
     database.close()
+
+
+class Uploads:
+    """What an uploader sent and what the server acknowledged, kept outside the server."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.sent: dict[str, bytes] = {}
+        self.acked: set[str] = set()
+
+    def upload_until(self, stop: threading.Event, door: Door) -> None:
+        while not stop.is_set():
+            sid = f"{self.name}-{len(self.sent)}"
+            self.sent[sid] = wav()[:44] + os.urandom(3_000_000)
+            try:
+                answer = put(door, self.sent[sid], sid=sid)
+            except urllib3.exceptions.HTTPError:
+                return
+            if answer.status == 201:
+                self.acked.add(sid)
+
+
+@pytest.mark.long
+def test_kills_during_uploads_leave_all_of_a_recording_or_nothing(tmp_path: Path) -> None:
+    dice = random.Random(4)
+    data, port = tmp_path / "data", free_port()
+    made = subprocess.run(
+        command("keys", "create", "--name", "test", "--data", str(data)), capture_output=True, text=True, check=True
+    )
+    door = Door(f"http://127.0.0.1:{port}", made.stdout.strip())
+    uploaders = []
+    for kill in range(UPLOAD_KILLS):
+        with served(data, port) as process:
+            stop = threading.Event()
+            round_of = [Uploads(f"k{kill}-u{number}") for number in range(3)]
+            threads = [threading.Thread(target=one.upload_until, args=(stop, door)) for one in round_of]
+            for thread in threads:
+                thread.start()
+            time.sleep(dice.uniform(0.1, 0.6))
+            os.kill(process.pid, signal.SIGKILL)
+            stop.set()
+            for thread in threads:
+                thread.join(timeout=30)
+            uploaders += round_of
+    sent = {sid: body for one in uploaders for sid, body in one.sent.items()}
+    acked = set().union(*(one.acked for one in uploaders))
+    assert len(acked) > UPLOAD_KILLS
+    assert len(acked) < len(sent)
+    with served(data, port):
+        there = {one["channel_manager_sid"]: one["session_id"] for one in door.search()}
+        assert acked <= set(there) <= set(sent)
+        for sid, session_id in there.items():
+            (link,) = door.post(f"/api/v1/sessions/recording/{session_id}").json["recordings"]
+            assert urllib3.request("GET", link).data == sent[sid], sid
+        for sid in sorted(set(sent) - acked)[:3]:
+            assert put(door, sent[sid], sid=sid).status in (200, 201)

@@ -3,6 +3,7 @@
 Knows nothing of Hansard. What the SDK returns or raises is given back as it is.
 """
 
+import hashlib
 import json
 import sys
 from typing import Any
@@ -26,7 +27,7 @@ def shown(value: Any) -> Any:
     if hasattr(value, "model_dump"):
         return value.model_dump(mode="json")
     if hasattr(value, "read"):
-        return len(value.read())
+        return hashlib.sha256(value.read()).hexdigest()
     return value
 
 

@@ -1,6 +1,8 @@
 """Three releases of the published SDK, unmodified, against a live server."""
 
+import hashlib
 from collections.abc import Iterator
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -10,6 +12,7 @@ from tests.conftest import House
 from tests.contract.sdks import MIDDLE, NEWEST, OLDEST, VERSIONS, Sdk, SdkError, running
 from tests.door import Door
 from tests.make import make_session, make_sid, said, shown, start
+from tests.sounds import put, sound, wav
 
 
 @pytest.fixture(scope="module", params=VERSIONS)
@@ -94,11 +97,26 @@ def test_the_timeline_is_read(sdk: Sdk, door: Door) -> None:
     ]
 
 
-def test_recordings_are_an_empty_list_and_an_unknown_token_is_an_error(sdk: Sdk, door: Door) -> None:
-    session_id = make_session(door)
+def test_recordings_are_listed_and_read_whole_and_byte_for_byte(sdk: Sdk, house: House, door: Door) -> None:
+    """Two of a session, one larger than the server reads at once; the link will do as the token."""
+    sid = make_sid()
+    session_id = make_session(door, sid=sid)
+    assert sdk.call(door, "sessions.generate_session_recording_urls", session_id=session_id)["recordings"] == []
+    bodies = [sound("audio/ogg"), wav(15.0, 0.5, 0.25, hz=48000)]
+    for number, body in enumerate(bodies):
+        assert put(door, body, sid=sid, name=f"leg-{number}").status == 201
     found = sdk.call(door, "sessions.generate_session_recording_urls", session_id=session_id)
-    assert found["recordings"] == []
+    assert found["session_id"] == session_id
+    assert len(found["recordings"]) == 2
+    for link, body in zip(found["recordings"], bodies, strict=True):
+        token = link.split("token=")[1]
+        for given in (token, link):
+            read = sdk.call(door, "sessions.session_recording_stream", token=given)
+            assert read == hashlib.sha256(body).hexdigest()
     assert status_of(sdk, door, "sessions.session_recording_stream", token="none") == 404
+    assert status_of(sdk, door, "sessions.generate_session_recording_urls", session_id="99") == 404
+    house.clock.ahead = timedelta(minutes=16)
+    assert status_of(sdk, door, "sessions.session_recording_stream", token=token) == 403
 
 
 def test_the_dialog_is_read(sdk: Sdk, door: Door) -> None:

@@ -42,6 +42,8 @@ def refuse(house: House, error: Exception, duration_s: float) -> dict[str, list[
     refused: dict[str, list[float]] = {"traces": [], "session": []}
 
     def refusing(organization_id: int, work: Any) -> "Future[Any]":
+        if "events" not in getattr(work, "keywords", {}):
+            return submit(organization_id, work)  # the server's own work
         is_span = work.keywords["events"][0]["data"].get("category") == "trace"
         times = refused["traces" if is_span else "session"]
         if not times or time.monotonic() < times[0] + duration_s:

@@ -4,13 +4,18 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+import urllib3
+
 from hansard import Recorder
 from hansard.recorder import MemorySink, recordings
+from hansard.resources.sessions.recordings import list_recordings
 from tests.conftest import House
+from tests.sounds import wav
 
 
 class Keeper(BaseHTTPRequestHandler):
@@ -79,25 +84,43 @@ def test_a_recording_is_uploaded_whole_with_what_is_known_of_it(tmp_path: Path) 
         recorder.close()
 
 
-def test_it_waits_while_the_server_cannot_take_it_and_the_next_process_brings_it(
-    tmp_path: Path, spool: Path, sqlite_house: House
-) -> None:
-    door = sqlite_house.door()
-    recorder = Recorder(door.url, door.key)  # today's server has no place for recordings yet
-    recorder.session(service="s", sid="1").recording(sound(tmp_path), name="call.wav")
-    assert recorder.flush(10)
-    time.sleep(0.3)
-    assert recorder.stats().recordings == 1
-    recorder.close()
-    with keeper() as (url, handler):
-        for note in (spool / "recordings").glob("*.json"):
-            note.write_text(note.read_text().replace(door.url, url))
-        later = Recorder(url, door.key)
+def test_it_waits_while_the_server_cannot_take_it_and_the_next_process_brings_it(tmp_path: Path, spool: Path) -> None:
+    with keeper(404) as (url, handler):  # a server of before it had a place for recordings
+        recorder = Recorder(url, "hsd_1_1_x")
+        recorder.session(service="s", sid="1").recording(sound(tmp_path), name="call.wav")
+        time.sleep(0.3)
+        assert recorder.stats().recordings == 1
+        recorder.close()
+        handler.status = 200
+        later = Recorder(url, "hsd_1_1_x")
         later.session(service="s", sid="2").recording(sound(tmp_path, b"second"), name="other.wav")
         wait_for(later, 0)
         assert [path.rsplit("/", 1)[1] for path, _, _ in handler.have] == ["call.wav", "other.wav"]
         later.close()
     assert sorted(file.suffix for file in (spool / "recordings").iterdir()) == [".lock"]
+
+
+def test_what_is_recorded_can_be_listened_to(tmp_path: Path, sqlite_house: House) -> None:
+    """From the recorder over the server to whoever has the link, byte for byte."""
+    door = sqlite_house.door()
+    content = wav(2.0, 0.5, 0.25)
+    recorder = Recorder(door.url, door.key)
+    session = recorder.session(service="livekit", sid="RM/1 a", agent_name="Shop")
+    session.user("Is the blue jumper in stock?")
+    begun_at = datetime(2026, 11, 22, 10, 0, tzinfo=UTC)
+    session.recording(sound(tmp_path, content), name="both/legs 1.wav", channels=2, at=begun_at)
+    session.end()
+    assert recorder.flush(10)
+    wait_for(recorder, 0)
+    recorder.close()
+    assert recorder.stats().dropped == {}
+    (found,) = door.search(channel_manager_sid="RM/1 a")
+    assert found["agent_name"] == "Shop"
+    (link,) = door.post(f"/api/v1/sessions/recording/{found['session_id']}").json["recordings"]
+    assert urllib3.request("GET", link).data == content
+    with sqlite_house.database.reading() as db:
+        (one,) = list_recordings(db, door.organization_id, int(found["session_id"]))
+    assert (one.name, one.began_at, one.channels) == ("both/legs 1.wav", begun_at, 2)
 
 
 def test_a_refused_recording_is_counted_and_not_repeated(tmp_path: Path) -> None:

@@ -27,16 +27,30 @@ def _setting(default: Any, about: str, *, is_secret: bool = False) -> Any:
 class Settings:
     """What can be set. The field's name is the TOML key; in capitals after HANSARD_ it is the variable."""
 
-    data: Path = _setting(Path("hansard-data"), "The folder that holds the SQLite database.")
+    data: Path = _setting(Path("hansard-data"), "The folder that holds the SQLite database and the recordings.")
     database_url: str | None = _setting(None, "postgresql://… to use PostgreSQL instead of SQLite.")
     host: str = _setting("127.0.0.1", "The address to listen on.")
     port: int = _setting(8700, "The port to listen on.")
+    public_url: str | None = _setting(
+        None, "Where people and programs reach this server, when a proxy is in front: https://…."
+    )
+    trusted_proxies: str = _setting(
+        "127.0.0.1,::1", "Addresses of the proxies whose X-Forwarded-For and -Proto are believed."
+    )
     abandoned_after_s: float = _setting(3600.0, "Seconds of silence after which a session is closed.")
     conversation_idle_s: float = _setting(
         86400.0, "Seconds within which a messaging session continues the last conversation."
     )
     body_timeout_s: float = _setting(30.0, "Seconds a request of events may take to arrive.")
     waiting_writes: int = _setting(2000, "Requests that may wait for the writer before new ones get 503.")
+    recordings_url: str | None = _setting(
+        None, "s3://bucket/prefix to keep recordings in an S3-compatible store instead of the data folder."
+    )
+    recordings_endpoint: str | None = _setting(None, "https://… of that store, where it is not Amazon's.")
+    recordings_region: str | None = _setting(None, "The region of that store.")
+    recordings_access_key: str | None = _setting(None, "The access key id for that store.")
+    recordings_secret_key: str | None = _setting(None, "The secret access key for that store.", is_secret=True)
+    most_recording_bytes: int = _setting(536870912, "Bytes one recording may have.")
     livekit_api_key: str | None = _setting(None, "The LiveKit API key that agents sign their uploads with.")
     livekit_api_secret: str | None = _setting(None, "The LiveKit API secret of that key.", is_secret=True)
     livekit_organization: str = _setting("default", "The organization that LiveKit's uploads are recorded for.")

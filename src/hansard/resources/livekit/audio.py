@@ -1,94 +1,55 @@
-"""The audio of a session, kept as a file until recordings can be stored."""
+"""The audio of a session, which becomes a recording like any other."""
 
-import contextlib
-import errno
-import hashlib
-import os
-import re
-import tempfile
-from dataclasses import dataclass
-from datetime import datetime
-from pathlib import Path
+from dataclasses import replace
+from datetime import datetime, timedelta
 from typing import BinaryIO
 
-from hansard.kit.errors import DiskFull
-from hansard.resources.livekit.events import SERVICE, event_of
+from sqlalchemy import Connection
+
+from hansard.kit.blobs import BLOCK_BYTES, Blobs
+from hansard.kit.errors import Conflict
+from hansard.kit.sounds import find_media_type
+from hansard.resources.livekit.events import SERVICE, event_of, moment
 from hansard.resources.livekit.upload import Upload
-from hansard.wire import Event
+from hansard.resources.sessions.recordings import Sound, add_recording
+from hansard.wire import Event, SessionKey, moment_of
 
-FOLDER = "recordings-waiting"
-_BLOCK_BYTES = 1024 * 1024
-
-
-@dataclass(frozen=True)
-class Kept:
-    """A file in the data folder, on disk."""
-
-    path: str  # relative to the data folder
-    size_bytes: int
-    sha256: str
+LANES = 2  # the user on the left, the agent on the right
 
 
-def keep(data: Path, organization_id: int, upload: Upload, audio: BinaryIO) -> Kept:
-    """Write the audio to the data folder; it is on disk when this returns. The same audio again is the same file.
+def keep(blobs: Blobs, organization_id: int, upload: Upload, audio: BinaryIO) -> Sound | None:
+    """Put the audio where recordings lie; it is on disk when this returns. None for what is no sound known here.
 
-    Raises DiskFull where there is no room, and leaves nothing half-written.
+    Raises DiskFull, and Busy where the store of recordings cannot be reached.
     """
-    folder = Path(FOLDER, str(organization_id), _safe(upload.room_id))
-    try:
-        (data / folder).mkdir(parents=True, exist_ok=True, mode=0o700)
-        part, size_bytes, digest = _written(data / folder, audio)
-        name = f"{_safe(upload.job_id)}-{digest[:16]}.ogg"
-        os.replace(part, data / folder / name)
-        for one in (folder, *folder.parents):
-            _sync(data / one)
-    except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise DiskFull("There is no room left on the disk; nothing was written.") from None
-        raise
-    return Kept(str(folder / name), size_bytes, digest)
+    with blobs.incoming() as incoming:
+        while block := audio.read(BLOCK_BYTES):
+            incoming.write(block)
+        media_type = find_media_type(incoming.head)
+        if media_type is None:
+            return None
+        blob = blobs.keep(organization_id, incoming)
+    return Sound(f"{upload.job_id}.ogg", blob, media_type, LANES, moment(upload.audio_started_at_s))
 
 
-def _written(folder: Path, audio: BinaryIO) -> tuple[str, int, str]:
-    """A file under a passing name, its size and digest."""
-    digest, size_bytes = hashlib.sha256(), 0
-    with tempfile.NamedTemporaryFile(dir=folder, prefix=".part-", delete=False) as file:
-        try:
-            while block := audio.read(_BLOCK_BYTES):
-                file.write(block)
-                digest.update(block)
-                size_bytes += len(block)
-            file.flush()
-            os.fsync(file.fileno())
-        except BaseException:
-            with contextlib.suppress(OSError):
-                os.unlink(file.name)
-            raise
-    return file.name, size_bytes, digest.hexdigest()
-
-
-def _sync(folder: Path) -> None:
-    """Put the names in a folder on disk, as fsync did the content."""
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
-
-
-def _safe(name: str) -> str:
-    """The name where it can be one of a file and no path, else its digest."""
-    return name if re.fullmatch(r"[A-Za-z0-9_-]{1,100}", name) else hashlib.sha256(name.encode()).hexdigest()
-
-
-def audio_event(upload: Upload, kept: Kept, at: datetime) -> Event:
-    """The child that says where the audio is."""
+def refused_audio(upload: Upload, start: Event) -> Event:
+    """The child that says that there was audio which could not be kept; the rest of its upload is."""
     data = {
-        "type": "recording-waiting",
+        "type": "recording-refused",
         "source": SERVICE,
         "source_id": upload.job_id,
         "category": "recording",
-        "description": "The audio is kept as a file in the data folder: OGG Opus, the user left, the agent right.",
-        "attributes": {"path": kept.path, "size_bytes": kept.size_bytes, "sha256": kept.sha256},
+        "description": "The audio is no sound that is known here, so it was not kept.",
     }
-    return event_of(upload.room_id, f"{upload.job_id}.audio.{kept.sha256[:16]}", "event", at, data)
+    return event_of(upload.room_id, f"{upload.job_id}.audio", "event", moment_of(start["at"]), data)
+
+
+def add_audio(
+    db: Connection, organization_id: int, key: SessionKey, sound: Sound, now: datetime, idle: timedelta
+) -> None:
+    """Add the audio to its session. Where its job has told of other audio before, both are kept."""
+    try:
+        add_recording(db, organization_id, key, sound, now, idle)
+    except Conflict:
+        name = f"{sound.name.removesuffix('.ogg')}-{sound.blob.sha256[:16]}.ogg"
+        add_recording(db, organization_id, key, replace(sound, name=name), now, idle)

@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 from functools import partial
 
 from fastapi import APIRouter, Request, Response
+from sqlalchemy import Connection
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import UploadFile
 
@@ -13,14 +14,15 @@ from hansard.kit.body import encoding_of, inflated, received
 from hansard.kit.otlp import PROTOBUF, trace_answer
 from hansard.resources.livekit import logs, traces
 from hansard.resources.livekit.access import Uploader
-from hansard.resources.livekit.audio import audio_event, keep
+from hansard.resources.livekit.audio import add_audio, keep, refused_audio
 from hansard.resources.livekit.chat import events_of
 from hansard.resources.livekit.otlp import logs_answer, metrics_answer
 from hansard.resources.livekit.retry import Retried
 from hansard.resources.livekit.upload import parts_of, upload_of
 from hansard.resources.sessions.access import Idle
 from hansard.resources.sessions.intake import Intake, add_events
-from hansard.wire import MAX_BYTES, Event, moment_of
+from hansard.resources.sessions.recordings import Sound
+from hansard.wire import MAX_BYTES, Event
 
 router = APIRouter(tags=["livekit"], route_class=Retried)
 
@@ -35,13 +37,15 @@ async def add_upload(
     try:
         upload = await upload_of(parts)
         events = await run_in_threadpool(events_of, upload)
-        audio = parts.get("audio")
+        audio, sound = parts.get("audio"), None
         if isinstance(audio, UploadFile) and audio.size:
-            kept = await run_in_threadpool(keep, settings.data, organization_id, upload, audio.file)
-            events.append(audio_event(upload, kept, moment_of(events[0]["at"])))
+            sound = await run_in_threadpool(keep, request.app.state.blobs, organization_id, upload, audio.file)
+            events += [] if sound else [refused_audio(upload, events[0])]
     finally:
         await parts.close()
-    intake = await _write(storage, organization_id, events, now, idle)
+    intake = await _write(storage, organization_id, events, now, idle, sound)
+    if sound:
+        request.app.state.listener.wake(organization_id)
     return {
         "accepted": len(intake.accepted),
         "duplicates": len(intake.duplicates),
@@ -84,6 +88,23 @@ async def _body(request: Request, most: int = MAX_BYTES) -> bytes:
     return await run_in_threadpool(inflated, body, encoding_of(request), most)
 
 
-async def _write(storage: Storage, organization_id: int, events: list[Event], now: datetime, idle: timedelta) -> Intake:
-    work = partial(add_events, organization_id=organization_id, events=events, now=now, idle=idle)
+async def _write(
+    storage: Storage,
+    organization_id: int,
+    events: list[Event],
+    now: datetime,
+    idle: timedelta,
+    sound: Sound | None = None,
+) -> Intake:
+    work = partial(_add, organization_id=organization_id, events=events, now=now, idle=idle, sound=sound)
     return await asyncio.wrap_future(storage.writer.submit(organization_id, work))
+
+
+def _add(
+    db: Connection, organization_id: int, events: list[Event], now: datetime, idle: timedelta, sound: Sound | None
+) -> Intake:
+    """The events and, where there is one, the recording of their session: both or neither."""
+    intake = add_events(db, organization_id, events, now, idle)
+    if sound:
+        add_audio(db, organization_id, events[0]["session"], sound, now, idle)
+    return intake
