@@ -4,18 +4,19 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 SDKS := 0.49.87 0.20.1 0.1.1
-LIGHT := not livekit and not openai_agents and not pipecat
+LIGHT := not livekit and not openai_agents and not pipecat and not browser
 
-.PHONY: run test check lint format test-frameworks test-livekit test-openai-agents test-pipecat bench clean
+.PHONY: run test check lint format test-frameworks test-livekit test-openai-agents test-pipecat test-console browser
+.PHONY: pictures bench clean
 
 run: .venv/server
 	$(BIN)/hansard serve --demo
 
-test: lint $(SDKS:%=.envs/syllable-%/ready)
-	$(BIN)/python -m pytest -n 2 -m "$(LIGHT)"
+test: lint $(SDKS:%=.envs/syllable-%/ready) .envs/s3/ready
+	$(BIN)/python -m pytest -n 2 -m "$(LIGHT)" --ignore tests/console
 
 # What to run while working: the same without the long suites.
-check: lint $(SDKS:%=.envs/syllable-%/ready)
+check: lint $(SDKS:%=.envs/syllable-%/ready) .envs/s3/ready
 	$(BIN)/python -m pytest -n 2 -m "$(LIGHT) and not long"
 
 lint: .venv/dev
@@ -40,6 +41,21 @@ test-openai-agents: .envs/openai-agents/ready
 test-pipecat: .envs/pipecat/ready
 	.envs/pipecat/bin/python -m pytest tests/pipecat
 
+# The console, over HTTP and in a real browser.
+test-console: .venv/dev browser
+	$(BIN)/python -m pytest -n 2 -rs tests/console
+
+# Debian's Chromium, and letters for it to show, where we may install them. Playwright's own would come from a CDN.
+browser:
+	@command -v chromium > /dev/null \
+		|| { [ "$$(id -u)" = 0 ] && command -v apt-get > /dev/null && apt-get update -qq \
+			&& apt-get install -y -qq --no-install-recommends chromium fonts-dejavu-core > /dev/null; } \
+		|| echo "There is no chromium, and it cannot be installed from here: the tests that need it are skipped." >&2
+
+# The screenshots in docs/pictures, anew.
+pictures: .venv/dev browser
+	HANSARD_TEST_PICTURES=1 $(BIN)/python -m pytest -m browser -k picture tests/console
+
 bench: .venv/dev
 	$(BIN)/python bench/ingest.py
 	$(BIN)/python bench/lists.py
@@ -54,6 +70,13 @@ bench: .venv/dev
 .venv/dev: pyproject.toml constraints.txt | .venv/bin/python
 	$(PIP) --editable '.[server,postgres,dev]'
 	touch $@ .venv/server
+
+# A server that speaks S3, for the tests of recordings; it brings much that nothing else needs.
+.envs/s3/ready: constraints.txt
+	$(PYTHON) -m venv .envs/s3
+	.envs/s3/bin/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt \
+		'moto[s3]' flask flask-cors
+	touch $@
 
 # The published SDKs pin what they need against each other, so each has an environment of its own.
 .envs/syllable-%/ready:

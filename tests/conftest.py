@@ -1,5 +1,6 @@
 """A server on SQLite and one on PostgreSQL, each really listening; every test gets an organization of its own."""
 
+import hashlib
 import os
 import socket
 import tempfile
@@ -13,17 +14,22 @@ from typing import Any
 
 import pytest
 import uvicorn
+from fastapi import FastAPI
 from sqlalchemy import create_engine, event, make_url, text
 
 from hansard.app import create_app
+from hansard.cli.server import Server
 from hansard.db.engine import Database, open_database
 from hansard.db.migrate import migrate
 from hansard.kit.settings import Settings
 from hansard.resources.accounts import store as accounts
 from hansard.resources.accounts.schemas import Scope
+from hansard.resources.recordings import job
+from hansard.resources.sessions.recordings import Heard
 from tests.door import Door
 
 DIALECTS = ("sqlite", "postgres")
+job_read = job.read
 
 
 @dataclass
@@ -44,6 +50,7 @@ class House:
     database: Database
     url: str
     clock: Clock
+    app: FastAPI
     statements: list[str] = field(default_factory=list)
     _count: int = 0
 
@@ -126,10 +133,9 @@ def open_house(settings: Settings) -> Iterator[House]:
     migrate(settings)
     database = open_database(settings)
     clock = Clock()
-    server = uvicorn.Server(
-        uvicorn.Config(create_app(settings, database, clock), host="127.0.0.1", port=free_port(), log_level="warning")
-    )
-    house = House(settings, database, f"http://127.0.0.1:{server.config.port}", clock)
+    app = create_app(settings, database, clock)
+    server = Server(uvicorn.Config(app, host="127.0.0.1", port=free_port(), log_level="warning"))
+    house = House(settings, database, f"http://127.0.0.1:{server.config.port}", clock, app)
     for engine in (database.reader, database.writer._engine):
         event.listen(engine, "before_cursor_execute", lambda _c, _k, statement, *_: house.statements.append(statement))
     thread = threading.Thread(target=server.run, daemon=True)
@@ -166,6 +172,22 @@ def house(request: pytest.FixtureRequest) -> House:
     found.clock.ahead = timedelta()
     found.statements.clear()
     return found
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _read_once() -> Iterator[None]:
+    """The same sound is read in one process, however often the tests upload it: every other costs half a second."""
+    known: dict[bytes, Heard] = {}
+
+    def read(path: Path, media_type: str, stopped: threading.Event) -> Heard:
+        digest = hashlib.sha256(path.read_bytes()).digest()
+        if digest not in known:
+            known[digest] = job_read(path, media_type, stopped)
+        return known[digest]
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(job, "read", read)
+        yield
 
 
 @pytest.fixture(autouse=True)

@@ -8,19 +8,25 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
 
-from fastapi import FastAPI, Request
+from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from sqlalchemy.exc import DataError, OperationalError
 from starlette.exceptions import HTTPException
 
 from hansard import __version__
+from hansard.console.render import error_page
+from hansard.console.routes import ROUTERS as PAGES
+from hansard.console.throttle import Throttle
 from hansard.db.engine import Database
+from hansard.kit.blobs import open_blobs
 from hansard.kit.errors import Busy, HansardError, NotFound
 from hansard.kit.settings import Settings
 from hansard.resources.accounts.access import Anybody
+from hansard.resources.accounts.schemas import Organization
 from hansard.resources.accounts.store import list_organizations
 from hansard.resources.ingest.otlp.traces import sweep_traces
+from hansard.resources.recordings.job import Listener
 from hansard.resources.routers import ROUTERS
 from hansard.resources.sessions.intake import close_abandoned
 
@@ -32,8 +38,16 @@ def utc_now() -> datetime:
     return datetime.now(UTC)
 
 
-def create_app(settings: Settings, database: Database, clock: Callable[[], datetime] = utc_now) -> FastAPI:
-    """The server on an open database whose tables are there. It closes nothing: who opened does."""
+def create_app(
+    settings: Settings,
+    database: Database,
+    clock: Callable[[], datetime] = utc_now,
+    demo: Organization | None = None,
+) -> FastAPI:
+    """The server on an open database whose tables are there. It closes nothing: who opened does.
+
+    With `demo`, whoever is not signed in looks at that organization's sessions as a viewer.
+    """
     app = FastAPI(
         title="Hansard",
         version=__version__,
@@ -46,8 +60,12 @@ def create_app(settings: Settings, database: Database, clock: Callable[[], datet
     app.state.settings = settings
     app.state.database = database
     app.state.clock = clock
+    app.state.blobs = open_blobs(settings)
+    app.state.listener = Listener(database, app.state.blobs, clock)
+    app.state.demo = demo
+    app.state.throttle = Throttle()
     app.add_api_route("/healthz", healthz, methods=["GET"], tags=["hansard"])
-    for router in ROUTERS:
+    for router in (*ROUTERS, *PAGES):
         app.include_router(router)
     app.add_api_route("/api/v1/{path:path}", not_available, methods=_ALL_METHODS, include_in_schema=False)
     app.add_exception_handler(HansardError, _say)
@@ -59,6 +77,7 @@ def create_app(settings: Settings, database: Database, clock: Callable[[], datet
     return app
 
 
+_APIS = ("/api/", "/ingest/", "/hansard/", "/v1/", "/observability/")
 _ALL_METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE"]
 
 
@@ -77,7 +96,9 @@ def not_available(request: Request, caller: Anybody) -> None:  # noqa: ARG001 - 
 @contextlib.asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     sweeper = asyncio.create_task(_sweep_for_ever(app))
+    app.state.listener.start()
     yield
+    await asyncio.to_thread(app.state.listener.close)
     sweeper.cancel()
     with contextlib.suppress(asyncio.CancelledError):
         await sweeper
@@ -109,36 +130,51 @@ async def sweep(database: Database, settings: Settings, now: datetime) -> int:
     return closed
 
 
-def _answer(status: int, detail: Any, headers: dict[str, str] | None = None) -> JSONResponse:
+def _answer(request: Request, status: int, detail: Any, headers: dict[str, str] | None = None) -> Response:
+    """An error as JSON for programs, as a page for people."""
+    if _is_page(request):
+        return error_page(request, status, _sentence(detail), headers or {})
     return JSONResponse({"detail": detail}, status_code=status, headers=headers)
 
 
-async def _say(_request: Request, error: Exception) -> JSONResponse:
+def _is_page(request: Request) -> bool:
+    """Whether somebody looks at this with a browser."""
+    is_api = request.url.path.startswith(_APIS)
+    return not is_api and "text/html" in request.headers.get("accept", "")
+
+
+def _sentence(detail: Any) -> str:
+    if isinstance(detail, str):
+        return detail
+    return " ".join(f"{'.'.join(map(str, one['loc'][1:]))}: {one['msg']}." for one in detail)
+
+
+async def _say(request: Request, error: Exception) -> Response:
     assert isinstance(error, HansardError)  # noqa: S101 - for the type checker; registered for this class
-    return _answer(error.status, error.detail, error.headers)
+    return _answer(request, error.status, error.detail, error.headers)
 
 
-async def _say_malformed(_request: Request, error: Exception) -> JSONResponse:
+async def _say_malformed(request: Request, error: Exception) -> Response:
     """422 with the list both SDKs read; what was sent is not repeated."""
     assert isinstance(error, RequestValidationError)  # noqa: S101 - for the type checker
     detail = [{"loc": list(one["loc"]), "msg": one["msg"], "type": one["type"]} for one in error.errors()]
-    return _answer(422, detail)
+    return _answer(request, 422, detail)
 
 
-async def _say_http(_request: Request, error: Exception) -> JSONResponse:
+async def _say_http(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)  # noqa: S101 - for the type checker
-    return _answer(error.status_code, error.detail)
+    return _answer(request, error.status_code, error.detail, dict(error.headers or {}))
 
 
-async def _say_data_error(_request: Request, _error: Exception) -> JSONResponse:
-    return _answer(400, "The request holds a value that cannot be stored or compared.")
+async def _say_data_error(request: Request, _error: Exception) -> Response:
+    return _answer(request, 400, "The request holds a value that cannot be stored or compared.")
 
 
-async def _say_unreachable(_request: Request, error: Exception) -> JSONResponse:
+async def _say_unreachable(request: Request, error: Exception) -> Response:
     _log.error("The database cannot be reached: %s", error)
     busy = Busy("The database cannot be reached.")
-    return _answer(busy.status, busy.detail, busy.headers)
+    return _answer(request, busy.status, busy.detail, busy.headers)
 
 
-async def _say_our_fault(_request: Request, _error: Exception) -> JSONResponse:
-    return _answer(500, "Something went wrong on this server; its log says what.")
+async def _say_our_fault(request: Request, _error: Exception) -> Response:
+    return _answer(request, 500, "Something went wrong on this server; its log says what.")

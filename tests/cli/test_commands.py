@@ -2,17 +2,24 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
 import time
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
 
+from hansard.cli.opening import opened
+from hansard.kit.settings import Settings
+from hansard.resources.accounts import members
+from hansard.resources.accounts.schemas import Role
 from tests.conftest import free_port
-from tests.door import Door
+from tests.door import Answer, Door
 from tests.make import make_call, make_event, said
 from tests.test_killed import command, wait_until_ready
 
@@ -71,6 +78,67 @@ def test_keys_can_be_made_and_revoked_while_the_server_runs(data: str) -> None:
         assert b"Traceback" not in server.stderr.read()
         server.stderr.close()
     assert not (Path(data) / "hansard.db-wal").exists()
+
+
+def test_serve_prints_a_set_up_link_until_somebody_is_a_member(data: str) -> None:
+    port = free_port()
+    here = Door(f"http://127.0.0.1:{port}", "")
+    (earlier,) = set_up_links(started_and_stopped(data, port))
+    server = subprocess.Popen(command("serve", "--data", data, "--port", str(port)), stderr=subprocess.PIPE, text=True)
+    try:
+        wait_until_ready(port)
+        assert here.ask("GET", earlier).status == 404
+        invited = run("members", "invite", "--role", "owner", "--port", str(port), "--data", data).stdout.strip()
+        fields = {"email": "ann@example.com", "password": "correct horse battery"}
+        joined = sent(here, "/set-up", fields | {"token": invited.partition("token=")[2]})
+        assert joined.status == 200, joined.bytes
+        cookie = {"Cookie": joined.headers["set-cookie"].partition(";")[0]}
+        assert here.ask("GET", "/settings/keys", headers=cookie).status == 200
+        listed = run("members", "list", "--data", data).stdout
+        assert listed.startswith("ann@example.com\towner\tann@example.com\tsince")
+        run("members", "remove", "ANN@example.com", "--data", data)
+        assert here.ask("GET", "/settings/keys", headers=cookie).status == 303
+    finally:
+        server.send_signal(signal.SIGTERM)
+        said = server.communicate(timeout=20)[1]
+    assert "Traceback" not in said
+    (later,) = set_up_links(said)
+    assert later != earlier
+    assert "There is no member" in run("members", "remove", "ann@example.com", "--data", data, code=1).stderr
+
+
+def set_up_links(said: str) -> list[str]:
+    return re.findall(r"Set up your console: http://127\.0\.0\.1:\d+(/set-up\?token=1\.\S+)\n", said)
+
+
+def sent(door: Door, path: str, fields: dict[str, str]) -> Answer:
+    """Send a form as the console's own page does."""
+    form = {"Content-Type": "application/x-www-form-urlencoded", "Sec-Fetch-Site": "same-origin"}
+    return door.ask("POST", path, body=urlencode(fields).encode(), headers=form)
+
+
+def test_once_somebody_is_a_member_serve_prints_no_link(data: str) -> None:
+    run("organizations", "add", "Other", "--data", data)
+    with opened(Settings(data=Path(data))) as database:
+        now = datetime.now(UTC)
+        database.write(2, lambda db: members.add_member(db, 2, "a@example.com", "A", "x", Role.VIEWER, now))
+    assert "Set up your console" not in started_and_stopped(data, free_port())
+
+
+def test_links_lead_to_where_people_reach_the_server(data: str) -> None:
+    invite = ("members", "invite", "--data", data)
+    assert run(*invite, "--host", "0.0.0.0").stdout.startswith("http://127.0.0.1:8700/set-up?token=1.")
+    assert run(*invite, "--host", "::1").stdout.startswith("http://[::1]:8700/set-up?token=1.")
+    behind = run(*invite, HANSARD_PUBLIC_URL="https://hansard.example.com/").stdout
+    assert behind.startswith("https://hansard.example.com/set-up?token=1.")
+
+
+def started_and_stopped(data: str, port: int) -> str:
+    """What a server says from its start to its stop."""
+    server = subprocess.Popen(command("serve", "--data", data, "--port", str(port)), stderr=subprocess.PIPE, text=True)
+    wait_until_ready(port)
+    server.send_signal(signal.SIGTERM)
+    return server.communicate(timeout=20)[1]
 
 
 def lines_of(calls: int) -> list[dict[str, Any]]:
@@ -191,7 +259,7 @@ def test_the_demo_has_everything_to_look_at_and_prints_how(data: str) -> None:
     key = (Path(data) / "demo-key").read_text().strip()
     for output in outputs:
         assert f"API key  {key}" in output
-        assert f"address  http://127.0.0.1:{port}" in output
+        assert f"console  http://127.0.0.1:{port}" in output
         assert "from syllable_sdk import SyllableSDK" in output
     assert "321 sample sessions" in outputs[0]
     assert "322 sample sessions" in outputs[1]

@@ -9,8 +9,8 @@ import pytest
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import OperationalError
 
-from hansard.cli.doctor import has_wal_reset_bug
 from hansard.db.engine import AlreadyServed, Database, open_database, served
+from hansard.db.health import has_wal_reset_bug
 from hansard.db.migrate import migrate
 from hansard.kit.errors import Busy, DiskFull
 from hansard.kit.settings import Settings

@@ -9,6 +9,7 @@ from hansard import __version__
 COMMANDS = {
     "serve": "serve:serve",
     "keys": "accounts:keys",
+    "members": "members:members",
     "organizations": "accounts:organizations",
     "import": "transfer:import_",
     "export": "transfer:export",

@@ -16,6 +16,7 @@ from hansard.resources.accounts import store as accounts
 from hansard.resources.accounts.schemas import Organization, Scope
 from hansard.resources.ingest.receipt import take
 from hansard.resources.ingest.validation import checked
+from hansard.resources.sessions.intake import close_abandoned
 from hansard.resources.sessions.store import count_sessions
 from hansard.wire import MAX_EVENTS, instant_of
 
@@ -50,6 +51,7 @@ def load_demo(database: Database, settings: Settings, now: datetime) -> Demo:
     dice = random.Random(1810)  # noqa: S311 - samples, not secrets: the same every time
     if is_empty:
         _load(database, settings, mine, [e for n in range(SESSIONS) for e in _session(dice, n, now)], now)
+        database.write(mine, partial(close_abandoned, organization_id=mine, silent_since=now + timedelta(seconds=1)))
     _load(database, settings, mine, _running(dice, now), now)
     with database.reading() as db:
         return Demo(ORGANIZATION, count_sessions(db, mine), _key(database, settings, mine, now))
@@ -184,12 +186,15 @@ class _Call:
         yield self._event("message", data)
 
     def _latencies(self) -> Iterator[dict[str, Any]]:
+        silent_at = self._at
         if self._medium == "voice":
             yield self._latency("turn", "end_of_turn", 300, 900, [])
             yield self._latency("stt", "transcription", 60, 240, ["deepgram", "nova-3"])
         yield self._latency("llm", "first_token", 220, 1400, ["openai", "gpt-4.1"])
         if self._medium == "voice":
             yield self._latency("tts", "first_byte", 90, 420, ["cartesia", "sonic"])
+            whole = {"category": "turn", "label": "end_to_end", "started_at": instant_of(silent_at)}
+            yield self._event("latency", whole | {"duration_ms": (self._at - silent_at) / timedelta(milliseconds=1)})
 
     def _latency(self, category: str, label: str, low: int, high: int, metadata: list[str]) -> dict[str, Any]:
         lasted_ms = round(self._dice.triangular(low, high, low + (high - low) / 4), 1)

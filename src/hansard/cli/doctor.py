@@ -1,6 +1,5 @@
 """`hansard doctor`: whether all is well with a server's home, said line by line."""
 
-import shutil
 import sqlite3
 import sys
 from collections.abc import Iterator
@@ -12,13 +11,16 @@ from sqlalchemy import Connection
 from hansard import __version__
 from hansard.cli.opening import with_settings
 from hansard.db.engine import FILE_NAME, Database, open_database
+from hansard.db.health import LOW_BYTES, free_bytes, has_wal_reset_bug, size_bytes, version_of
 from hansard.db.migrate import newest_revision, revision_of
-from hansard.kit.settings import Settings, Sourced
+from hansard.kit.blobs import Blob, Blobs, Folder, open_blobs
+from hansard.kit.errors import HansardError
+from hansard.kit.settings import SettingError, Settings, Sourced
 from hansard.resources.accounts.store import list_organizations
+from hansard.resources.sessions.recordings import count_recordings, list_blobs
 from hansard.resources.sessions.store import count_sessions
 
 Finding = tuple[str, str]
-LOW_BYTES = 2 * 1024**3
 
 
 @click.command()
@@ -52,12 +54,6 @@ def _sqlite(settings: Settings) -> Iterator[Finding]:
         yield "well", f"SQLite {sqlite3.sqlite_version}."
 
 
-def has_wal_reset_bug(version: tuple[int, ...]) -> bool:
-    """Whether this SQLite may corrupt a file when a write and a checkpoint of two connections meet."""
-    mended = ((3, 44, 6), (3, 50, 7))
-    return (3, 7, 0) <= version < (3, 51, 3) and version not in mended
-
-
 def _storage(settings: Settings) -> Iterator[Finding]:
     if not settings.database_url:
         file = settings.data / FILE_NAME
@@ -69,15 +65,16 @@ def _storage(settings: Settings) -> Iterator[Finding]:
         database = open_database(settings)
         with database.reading() as db:
             yield from _contents(db, database)
+            if revision_of(db) == newest_revision():
+                yield from _recordings(db, settings)
         database.close()
     except Exception as error:
         yield "broken", f"The database cannot be read: {str(error).splitlines()[0]}"
 
 
 def _folder(folder: Path) -> Iterator[Finding]:
-    free_bytes = shutil.disk_usage(folder).free
-    state = "well" if free_bytes > LOW_BYTES else "note"
-    yield state, f"{free_bytes / 1024**3:.1f} GiB are free in {folder}."
+    free = free_bytes(folder)
+    yield "well" if free > LOW_BYTES else "note", f"{free / 1024**3:.1f} GiB are free in {folder}."
     if folder.stat().st_mode & 0o077:
         yield "note", f"Other users of this machine may enter {folder}; `chmod 700` keeps them out."
 
@@ -88,8 +85,39 @@ def _contents(db: Connection, database: Database) -> Iterator[Finding]:
         yield "broken", f"The tables are at {have}, this program's are at {newest}; `hansard serve` brings them up."
         return
     yield "well", f"The tables are at {have}, the newest."
+    yield "well", f"It takes {size_bytes(database, db) / 1024**2:.1f} MiB on disk."
     if database.folder:
         said = db.exec_driver_sql("PRAGMA quick_check").scalars().all()
         yield ("well", "The file is sound.") if said == ["ok"] else ("broken", f"The file is damaged: {said[0]}")
+    else:
+        yield "well", f"PostgreSQL {version_of(db)}."
     for one in list_organizations(db):
         yield "well", f"Organization {one.name!r} has {count_sessions(db, one.id)} sessions."
+
+
+def _recordings(db: Connection, settings: Settings) -> Iterator[Finding]:
+    """Where recordings lie, how they are, and whether their bytes are there: all in a folder, one in a bucket."""
+    try:
+        blobs = open_blobs(settings)
+    except SettingError as error:
+        yield "broken", str(error)
+        return
+    yield "well", f"Recordings lie in {blobs}."
+    for one in list_organizations(db):
+        count = count_recordings(db, one.id)
+        ready, waiting, unreadable = (count.get(state, 0) for state in ("ready", "waiting", "unreadable"))
+        if not count:
+            continue
+        said = f"{ready} recordings, {waiting} that wait to be read, {unreadable} that cannot be read"
+        yield "note" if unreadable else "well", f"Organization {one.name!r} has {said}."
+        wanted = list_blobs(db, one.id, most=None if isinstance(blobs, Folder) else 1)
+        if missing := sum(not _is_there(blobs, blob) for blob in wanted):
+            yield "broken", f"The bytes of {missing} of them are not where they were put, or cannot be reached."
+
+
+def _is_there(blobs: Blobs, blob: Blob) -> bool:
+    try:
+        blobs.check(blob)
+    except HansardError:
+        return False
+    return True

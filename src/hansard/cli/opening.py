@@ -51,6 +51,14 @@ def _read(flags: dict[str, Any], config: Path | None) -> Sourced:
         raise click.ClickException(str(error)) from None
 
 
+def address_of(settings: Settings) -> str:
+    """Where a person finds the server, without a slash at the end."""
+    if settings.public_url:
+        return settings.public_url.rstrip("/")
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(settings.host, settings.host)  # noqa: S104 - read, not listened on
+    return f"http://[{host}]:{settings.port}" if ":" in host else f"http://{host}:{settings.port}"
+
+
 @contextmanager
 def opened(settings: Settings) -> Iterator[Database]:
     """The database of the settings, its tables up to date and one organization in it at least."""

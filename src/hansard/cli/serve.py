@@ -9,9 +9,13 @@ import uvicorn
 
 from hansard.app import create_app
 from hansard.cli.demo import load_demo
-from hansard.cli.opening import opened, with_settings
+from hansard.cli.demo_sound import add_sounds_meanwhile
+from hansard.cli.members import find_set_up_link
+from hansard.cli.opening import DEFAULT_ORGANIZATION, address_of, opened, organization_named, with_settings
+from hansard.cli.server import Server
 from hansard.db.engine import AlreadyServed, Database, served
-from hansard.kit.settings import Settings, Sourced
+from hansard.kit.settings import SettingError, Settings, Sourced
+from hansard.resources.accounts.schemas import Organization
 
 
 @click.command()
@@ -23,35 +27,51 @@ def serve(sourced: Sourced, demo: bool) -> None:
     folder = None if settings.database_url else settings.data
     try:
         with served(folder), opened(settings) as database:
-            if demo:
-                _say_demo(settings, database)
+            samples = _demo(settings, database) if demo else None
             click.echo(f"Hansard listens on http://{settings.host}:{settings.port}", err=True)
-            _run(settings, database)
-    except AlreadyServed as error:
+            _say_set_up(settings, database)
+            _run(settings, database, samples)
+    except (AlreadyServed, SettingError) as error:
         raise click.ClickException(str(error)) from None
 
 
-def _run(settings: Settings, database: Database) -> None:
+def _say_set_up(settings: Settings, database: Database) -> None:
+    """Say, until somebody can sign in, how to become the first."""
+    link = find_set_up_link(settings, database, DEFAULT_ORGANIZATION)
+    if link:
+        click.echo(f"Set up your console: {link}", err=True)
+
+
+def _run(settings: Settings, database: Database, demo: Organization | None) -> None:
     """Serve until SIGINT or SIGTERM, which uvicorn passes on when it is done: then leave by the door."""
     for one in (signal.SIGINT, signal.SIGTERM):
         signal.signal(one, lambda *_: sys.exit(0))
-    uvicorn.run(
-        create_app(settings, database),
+    app = create_app(settings, database, demo=demo)
+    if demo:
+        add_sounds_meanwhile(app, demo)
+    config = uvicorn.Config(
+        app,
         host=settings.host,
         port=settings.port,
         log_level="warning",
         access_log=False,
         server_header=False,
+        forwarded_allow_ips=settings.trusted_proxies,
         timeout_keep_alive=15,
         timeout_graceful_shutdown=10,
     )
+    server = Server(config)
+    server.run()
+    if not server.started:
+        sys.exit(3)  # as uvicorn itself leaves when it cannot start
 
 
-def _say_demo(settings: Settings, database: Database) -> None:
+def _demo(settings: Settings, database: Database) -> Organization:
+    """Load the samples and say how to look at them; give whose they are."""
     demo = load_demo(database, settings, datetime.now(UTC))
-    address = f"http://{settings.host}:{settings.port}"
+    address = address_of(settings)
     click.echo(f"{demo.sessions} sample sessions are in the organization {demo.organization!r}.")
-    click.echo(f"address  {address}")
+    click.echo(f"console  {address}")
     click.echo(f"API key  {demo.key}")
     click.echo(f"""
 Read them with the published SDK (pip install syllable-sdk):
@@ -62,3 +82,4 @@ Read them with the published SDK (pip install syllable-sdk):
         print(s.timestamp, s.agent_name, s.source, s.duration)
     print(sdk.sessions.transcript.get_by_id(session_id=s.session_id).transcription[0].text)
 """)
+    return organization_named(database, demo.organization)

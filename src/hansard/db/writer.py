@@ -82,6 +82,10 @@ class Writer:
             raise Busy("Too many writes are waiting; try again in a moment.") from None
         return answer
 
+    def waiting(self) -> int:
+        """How many pieces of work wait for a commit."""
+        return self._jobs.qsize()
+
     def close(self) -> None:
         """Write what is waiting, then stop."""
         if self._is_closed:

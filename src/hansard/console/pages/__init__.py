@@ -1,0 +1,1 @@
+"""One module for each page, named for what people look at there."""

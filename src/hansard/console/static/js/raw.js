@@ -1,0 +1,5 @@
+// The record as it is stored: one key leads back.
+
+import { on } from "./keys.js";
+
+on("r", () => document.getElementById("back").click());
