@@ -15,6 +15,7 @@ from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from hansard.cli.demo import load_demo
 from hansard.console.access import COOKIE
+from hansard.console.throttle import Throttle
 from hansard.kit.settings import Settings
 from hansard.resources.accounts import passwords
 from hansard.resources.accounts import store as accounts
@@ -67,6 +68,15 @@ def slow_passwords(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     passwords._nobodys.cache_clear()
     yield
     passwords._nobodys.cache_clear()
+
+
+@pytest.fixture(autouse=True)
+def _unthrottled(request: pytest.FixtureRequest) -> None:
+    """All tests are one client to the servers they share; what one guessed, the next need not wait for."""
+    if "house" in request.fixturenames:
+        request.getfixturevalue("house").app.state.throttle = Throttle()
+    if "server" in request.fixturenames:
+        request.getfixturevalue("server").house.app.state.throttle = Throttle()
 
 
 @dataclass

@@ -32,9 +32,9 @@ def add_talk(door: Door, *, with_sound: bool = True, **fields: Any) -> str:
     return session_id
 
 
-def add_sound(door: Door, sid: str, began_s: float = 0.0) -> None:
+def add_sound(door: Door, sid: str, began_s: float = 0.0, name: str = "call.wav") -> None:
     headers = {"Content-Type": "audio/wav", "Hansard-Channels": "2", "Hansard-At": at(began_s)}
-    path = f"/ingest/v1/recordings/twilio/{sid}/call.wav"
+    path = f"/ingest/v1/recordings/twilio/{sid}/{name}"
     assert door.ask("PUT", path, body=_wav(24.0 - began_s, began_s), headers=headers).status == 201
 
 

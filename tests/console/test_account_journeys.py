@@ -8,7 +8,6 @@ import pytest
 import urllib3
 from playwright.sync_api import Page, expect
 
-from hansard.console.throttle import Throttle
 from hansard.kit.settings import Settings
 from hansard.resources.accounts import members
 from hansard.resources.accounts.schemas import Role
@@ -36,11 +35,6 @@ def guard(request: pytest.FixtureRequest, server: Site) -> Guard:
     """Where a test has a server of its own, its pages come from there."""
     own = "empty" in request.fixturenames
     return Guard(request.getfixturevalue("empty").url if own else server.url)
-
-
-@pytest.fixture(autouse=True)
-def _unthrottled(server: Site) -> None:
-    server.house.app.state.throttle = Throttle()
 
 
 def link_of(house: House, organization_id: int, role: Role) -> str:

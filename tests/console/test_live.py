@@ -179,3 +179,13 @@ def test_a_burst_larger_than_one_look_is_told_whole(house: House, there: tuple[D
         assert [*look(0, 1), *look(everything[0].seq, 10_000)] == everything
     with following(member, f"/s/{session_id}/live?after=0") as stream:
         assert stream.next()["event"] == "change"
+
+
+def test_who_is_signed_out_follows_nothing_more(there: tuple[Door, Visitor]) -> None:
+    door, member = there
+    with following(member, "/live/changes") as stream:
+        Visitor(member.url, member.cookie).post("/sign-out")
+        sid = make_sid()
+        time.sleep(2 * live.LOOK_EVERY_S)
+        door.send([start(sid)])
+        assert stream.next() == {}

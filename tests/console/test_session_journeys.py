@@ -283,6 +283,7 @@ def test_a_running_session_grows_and_nothing_jumps(page: Page, server: Site) -> 
     assert after
     assert abs(top["y"] - after["y"]) < 5
     expect(page.locator("#live-told")).to_have_text("2 new items in the transcript.")
+    assert_accessible(page)
     door.send([end(sid, 60, reason="completed")])
     expect(page.locator("#header")).to_contain_text("Completed")
     expect(page.locator("#live")).to_be_hidden()
@@ -307,6 +308,35 @@ def test_without_a_recording_the_clock_goes_on_and_the_page_says_why(page: Page,
     assert page.locator("#now").inner_text() == still
     page.keyboard.press("[")
     expect(page.get_by_label("Speed")).to_have_value("1.5")
+
+
+def test_a_turn_by_a_clock_that_was_wrong_spoils_nothing(page: Page, server: Site) -> None:
+    sid = make_sid()
+    long_ago = "0001-01-01T00:00:00Z"
+    stray = said(sid, "user", "When was that?", 1, started_at=long_ago, ended_at=long_ago)
+    talk = [said(sid, "agent", f"Line {n}", n * 3, started_at=at(n * 3), ended_at=at(n * 3 + 2)) for n in range(1, 6)]
+    session_id = server.door.send([start(sid), stray, *talk, end(sid, 20, duration=20.0)])["sessions"][0]["session_id"]
+    open_session(page, session_id)
+    expect(page.locator("#all")).to_have_text("0:20")
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("ArrowDown")
+    expect(page.locator("#now")).to_have_text("0:03")
+    expect(current(page)).to_contain_text("Line 1")
+
+
+def test_of_several_recordings_one_is_chosen(page: Page, server: Site) -> None:
+    from tests.console.talks import add_sound
+
+    sid = make_sid()
+    session_id = server.door.send([start(sid), end(sid, 24)])["sessions"][0]["session_id"]
+    for name, began_s in (("first.wav", 0.0), ("second.wav", 10.0)):
+        add_sound(server.door, sid, began_s, name)
+    wait_for(lambda: [one["state"] for one in recordings(server, session_id)] == ["ready", "ready"])
+    open_session(page, session_id, "?t=12")
+    assert abs(sound_s(page) - 12) < 0.1
+    page.get_by_label("Recording").select_option("second.wav")
+    assert abs(sound_s(page) - 2) < 0.1
+    expect(page.locator("audio")).to_have_count(1)
 
 
 def test_the_waveform_is_a_slider_for_those_who_do_not_see_it(page: Page, talk: str) -> None:

@@ -241,6 +241,16 @@ def test_moments_worth_a_look_are_listed_with_their_times(there: tuple[Door, Vis
     assert "not 9:59" in text
 
 
+@pytest.mark.parametrize("moment", ["0001-01-01T00:00:00Z", "9999-12-31T23:59:59.999999Z"])
+def test_a_session_at_an_end_of_the_calendar_has_a_page(there: tuple[Door, Visitor], moment: str) -> None:
+    door, member = there
+    events = [one | {"at": moment} for one in make_call(make_sid())]
+    session_id = record(door, *events)
+    for place in ("", "?view=waterfall", "/raw", "/transcript.txt"):
+        assert member.get(f"/s/{session_id}{place}").status == 200
+    assert f"{moment[:10]} " in text_of(member.get(f"/s/{session_id}"))
+
+
 def test_what_is_searched_is_found_wherever_it_was_recorded(there: tuple[Door, Visitor]) -> None:
     door, member = there
     path = f"/s/{make_session(door)}/find?q="

@@ -10,6 +10,7 @@ from pydantic_core import to_json
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import StreamingResponse
 
+from hansard.console.access import viewer_or_nobody
 from hansard.console.render import HEADERS
 from hansard.db.engine import Database
 from hansard.kit.errors import Busy
@@ -58,6 +59,8 @@ async def _told(
         yield f"retry: {_RETRY_MS}\n\n"
         spoke_at = time.monotonic()
         while time.monotonic() < ends_at and not getattr(state, "is_stopping", False):
+            if not await run_in_threadpool(_may_look, request, storage, organization_id):
+                return
             look = await run_in_threadpool(_looked, storage, organization_id, session_id, after)
             after = look.seq
             lines = list(_lines(look))
@@ -71,6 +74,12 @@ async def _told(
             await asyncio.sleep(LOOK_EVERY_S)
     finally:
         state.streams -= 1
+
+
+def _may_look(request: Request, storage: Database, organization_id: int) -> bool:
+    """Whether who opened the stream may still see this: not signed out or removed meanwhile."""
+    viewer = viewer_or_nobody(request, storage, request.app.state.clock())
+    return viewer is not None and viewer.organization_id == organization_id
 
 
 def _looked(storage: Database, organization_id: int, session_id: int | None, after: int | None) -> _Look:

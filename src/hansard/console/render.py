@@ -7,7 +7,7 @@ from http import HTTPStatus
 from shlex import quote
 from typing import Any
 
-from fastapi import Request, Response
+from fastapi import Depends, Request, Response
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from starlette.responses import HTMLResponse, RedirectResponse
 
@@ -45,6 +45,13 @@ def page(request: Request, template: str, viewer: Viewer | None, status: int = 2
     made = environment().get_template(template)
     known = {"path": request.url.path, "viewer": viewer, "origin": address_of(request)}
     return HTMLResponse(made.render(**known, **context), status_code=status, headers=HEADERS)
+
+
+def _as_a_page(response: Response) -> None:
+    response.headers.update(HEADERS)
+
+
+AsAPage = Depends(_as_a_page)  # for a route of the console that answers with data: its headers are those of a page
 
 
 def see(path: str) -> Response:
@@ -128,7 +135,7 @@ def instant(moment: datetime) -> str:
 
 def day_and_time(moment: datetime) -> str:
     """For people without scripts: in UTC, and saying so. `time.js` shows it in the viewer's zone."""
-    return f"{moment.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
+    return f"{moment.astimezone(UTC).replace(tzinfo=None).isoformat(' ', 'seconds')} UTC"
 
 
 def said(names: Mapping[str, Any]) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from fastapi import APIRouter, Depends, Query, Request, Response
 
 from hansard.console.access import AnyViewer
 from hansard.console.charts import Theme, days_chart
-from hansard.console.render import HEADERS, page
+from hansard.console.render import HEADERS, AsAPage, page
 from hansard.db.access import Now, Reading
 from hansard.resources.agents.routes import MOST_DAYS, first_of
 from hansard.resources.agents.schemas import AgentFigures, DayFigures, LatencyFigures, VersionFigures
@@ -76,7 +76,7 @@ def days_svg(found: ByDay, theme: Theme = "light") -> Response:
     return Response(days_chart(found, theme), media_type="image/svg+xml", headers=HEADERS)
 
 
-@router.get("/agents/days")
+@router.get("/agents/days", dependencies=[AsAPage])
 def days_table(request: Request, viewer: AnyViewer, found: ByDay, category: str, label: str) -> Response:
     """The same as a table, for those who do not see the chart or want its figures."""
     part = PARTS.get((category, label), f"{category} {label}")

@@ -11,7 +11,7 @@ from sqlalchemy import Connection
 
 from hansard.console.access import AnyViewer, FromHere, Labeller
 from hansard.console.forms import Fields
-from hansard.console.render import page, see
+from hansard.console.render import AsAPage, page, see
 from hansard.db.access import Now, Reading, Storage
 from hansard.kit.errors import Invalid
 from hansard.kit.ids import find_id
@@ -153,7 +153,7 @@ def filtered(
     return see(State(str(query), sort).address())
 
 
-@router.get("/sessions/new")
+@router.get("/sessions/new", dependencies=[AsAPage])
 def new_sessions(
     db: Reading, viewer: AnyViewer, now: Now, after: Annotated[int, Query(ge=0, lt=2**53)], q: str = ""
 ) -> dict[str, int]:

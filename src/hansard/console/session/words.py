@@ -157,6 +157,7 @@ _SHOWN_ELSEWHERE = {
     "summary",
     "rating",
     "counts",
+    "reason",  # which is the end_reason of an ended session
 }
 
 

@@ -121,7 +121,8 @@ function letFollow(is) {
 
 // Somebody scrolls: from now on the page stays where they put it.
 function letGo(event) {
-  if (event.type === "keydown" && !["PageUp", "PageDown", "Home", "End"].includes(event.key)) return;
+  const isKey = event.type === "keydown";
+  if (isKey && (!["PageUp", "PageDown", "Home", "End"].includes(event.key) || event.defaultPrevented)) return;
   if (event.type === "pointerdown" && event.clientX < document.documentElement.clientWidth) return;
   if (following && isPlaying()) letFollow(false);
 }

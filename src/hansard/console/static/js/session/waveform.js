@@ -55,7 +55,8 @@ function drawTurns(pen, role, top, height, width) {
 function drawMoment(pen, moment, width, height, ink) {
   const x = at(moment.begin, width);
   pen.fillStyle = pen.strokeStyle = moment.kind === "error" ? ink.bad : ink.faint;
-  if (moment.kind === "silence") return hatch(pen, x, at(moment.end, width), height);
+  if (x < -10 || x > width + 10) return; // by a clock that was wrong
+  if (moment.kind === "silence") return hatch(pen, x, Math.min(width, at(moment.end, width)), height);
   pen.fillRect(x - 0.75, 0, 1.5, height);
   pen.beginPath();
   if (moment.kind === "error") pen.moveTo(x - 5, 0), pen.lineTo(x + 5, 0), pen.lineTo(x, 8);
