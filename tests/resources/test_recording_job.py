@@ -27,7 +27,7 @@ from tests.sounds import make_recording, put, wait_until_read, wav
 @pytest.fixture
 def asleep(monkeypatch: pytest.MonkeyPatch) -> None:
     """The job reads nothing by itself."""
-    monkeypatch.setattr(Listener, "_read_all", lambda _: None)
+    monkeypatch.setattr(Listener, "_read_round", lambda _: None)
 
 
 def recordings(house: House, door: Door, session_id: str = "1") -> list[Recording]:

@@ -84,7 +84,7 @@ class Listener:
             if time.monotonic() >= look_at:
                 self._quietly(self._look)
                 look_at = time.monotonic() + LOOK_EVERY_S
-            self._quietly(self._read_all)
+            self._quietly(self._read_round)
             self._woken.wait(max(0.0, look_at - time.monotonic()))
 
     def _look(self) -> None:
@@ -105,12 +105,11 @@ class Listener:
         except Exception:
             _log.exception("Recordings could not be read; it will be tried again.")
 
-    def _read_all(self) -> None:
-        """One of each organization in turn, so that one with many does not keep the others waiting."""
-        while waiting := self._take():
-            for organization_id in waiting:
-                if self._read_one(organization_id):
-                    self.wake(organization_id)
+    def _read_round(self) -> None:
+        """One of each organization, so that one with many does not keep the others waiting."""
+        for organization_id in self._take():
+            if self._read_one(organization_id):
+                self.wake(organization_id)
 
     def _take(self) -> set[int]:
         with self._lock:
