@@ -13,7 +13,7 @@ import pytest
 from argon2 import PasswordHasher
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
-from hansard.cli.demo import load_demo
+from hansard.cli.demo import ORGANIZATION, load_demo
 from hansard.console.access import COOKIE
 from hansard.console.throttle import Throttle
 from hansard.kit.settings import Settings
@@ -40,6 +40,7 @@ WITHOUT_BROWSER = (
     "As root on Debian, `make browser` installs it."
 )
 PATIENCE_MS = 10_000
+LIVEKIT = ("APIconsole", "a secret that is long enough to sign with")  # of uploads to the samples' organization
 IN_EARNEST = passwords._hasher
 
 OpenPage = Callable[..., Page]
@@ -95,7 +96,8 @@ class Site:
 
 @pytest.fixture(scope="session")
 def _site(make_settings: Callable[..., Settings]) -> Iterator[Site]:
-    for house in open_house(make_settings("sqlite")):
+    named = {"livekit_api_key": LIVEKIT[0], "livekit_api_secret": LIVEKIT[1], "livekit_organization": ORGANIZATION}
+    for house in open_house(make_settings("sqlite", **named)):
         demo = load_demo(house.database, house.settings, house.clock())
         with house.database.reading() as db:
             organization = accounts.get_organization(db, demo.organization)

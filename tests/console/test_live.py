@@ -87,11 +87,16 @@ def test_a_change_is_told_at_once_and_the_end_is_the_last(there: tuple[Door, Vis
         assert stream.next() == {}
 
 
-def test_who_comes_back_misses_nothing_and_is_told_nothing_twice(there: tuple[Door, Visitor]) -> None:
+def test_who_comes_back_misses_nothing_and_is_told_nothing_twice(
+    there: tuple[Door, Visitor], monkeypatch: pytest.MonkeyPatch
+) -> None:
     door, member = there
+    monkeypatch.setattr(live, "SAY_SOMETHING_EVERY_S", 0.2)
     sid, session_id = running(door)
     with following(member, f"/s/{session_id}/live?after=0") as stream:
         first = stream.next()
+    with following(member, f"/s/{session_id}/live?after=0", **{"Last-Event-ID": first["id"]}) as stream:
+        assert stream.next() == {"comment": "nothing new"}
     door.send([said(sid, "agent", "while away", 2)])
     with following(member, f"/s/{session_id}/live?after=0", **{"Last-Event-ID": first["id"]}) as stream:
         second = stream.next()

@@ -140,7 +140,7 @@ def test_an_exchange_goes_from_the_users_end_to_the_answer() -> None:
             spoken("agent", "Hello", 0, 2),
             measured("S", "tts", 100, 0, label="first_byte", started_at=at(-0.2)),  # the greeting's
             spoken("user", "Hi", 3, 5),
-            measured("S", "stt", 2100, 0, label="transcription", started_at=at(3.1)),
+            measured("S", "stt", 2300, 0, label="transcription", started_at=at(2.9)),  # it listens already
             measured("S", "turn", 400, 0, label="end_of_turn", started_at=at(5)),
             measured("S", "llm", 300, 0, label="first_token", started_at=at(5.4), metadata=["gpt-4.1"]),
             called("S", "find", 5.7, duration_ms=200, error="no"),
@@ -154,7 +154,7 @@ def test_an_exchange_goes_from_the_users_end_to_the_answer() -> None:
     exchange = only(made)
     assert (exchange.zero_ms, round(exchange.response_ms or 0), exchange.is_measured) == (5000, 1300, False)
     assert [(one.part, one.label, one.begin_ms, one.duration_ms) for one in exchange.stages] == [
-        (Part.STT, "transcription", 3100, 2100),
+        (Part.STT, "transcription", 2900, 2300),
         (Part.WAIT, "end_of_turn", 5000, 400),
         (Part.LLM, "first_token", 5400, 300),
         (Part.TOOL, "find", 5700, 200),

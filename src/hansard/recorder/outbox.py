@@ -189,7 +189,9 @@ class Outbox:
     def flush(self, timeout_s: float) -> bool:
         deadline = time.monotonic() + timeout_s
         self._queued.set()
-        while self._lines or self._moving.locked() or self._waiting():
+        if self._lane:
+            self._lane.hurry()
+        while self._lines or self._moving.locked() or self._waiting() or (self._lane and self._lane.is_busy()):
             if time.monotonic() > deadline:
                 return False
             time.sleep(0.01)

@@ -98,6 +98,14 @@ class RecordingLane:
     def _is_mine(self, one: Waiting) -> bool:
         return one.about.get("url") == self._url and one.about.get("account") in (self._account, "")
 
+    def is_busy(self) -> bool:
+        """Whether recordings wait that this process could still bring to the server."""
+        return self._thread is not None and bool(self.waiting())
+
+    def hurry(self) -> None:
+        """Try again now, however long the last pause was to be."""
+        self._wake.set()
+
     def close(self) -> None:
         """Stop; what waits stays for another process."""
         self._stop.set()

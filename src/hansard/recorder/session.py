@@ -82,7 +82,7 @@ class Recorder:
         return SessionRecorder(self._put, self._put_recording, service, sid, at, fields)
 
     def flush(self, timeout_s: float = 10.0) -> bool:
-        """Wait until the server has everything recorded so far; False when that took too long."""
+        """Wait until the server has everything recorded so far, recordings too; False when that took too long."""
         return self._sink.flush(timeout_s)
 
     async def aflush(self, timeout_s: float = 10.0) -> bool:
