@@ -2,15 +2,21 @@
 
 import re
 import shlex
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import parse_qsl, urlencode, urlsplit
 
 import pytest
 from playwright.sync_api import Page, expect
 
+from hansard.console.access import COOKIE
+from hansard.console.pages.sessions import COLUMNS
+from hansard.resources.accounts.schemas import Role
+from hansard.resources.sessions.query import Query, Term
 from tests.console.conftest import OpenPage, Site
 from tests.console.guard import Guard
+from tests.console.hostile import TEXTS
 from tests.console.look import assert_accessible, take_picture
-from tests.make import end, make_session, make_sid, said, start
+from tests.console.people import add_member, cookie_of
+from tests.make import START, end, make_event, make_session, make_sid, said, start
 
 
 def rows(page: Page) -> list[str]:
@@ -20,8 +26,6 @@ def rows(page: Page) -> list[str]:
 
 def now(server: Site) -> float:
     """Seconds from the start of made sessions to the present, so that they are the newest."""
-    from tests.make import START
-
     return (server.house.clock() - START).total_seconds()
 
 
@@ -244,3 +248,43 @@ def test_letters_that_are_switched_off_do_nothing(page: Page) -> None:
     expect(page.locator("#list tr.here")).to_have_count(0)
     page.keyboard.press("ArrowDown")
     expect(page.locator("#list tr.here")).to_have_count(1)
+
+
+def test_no_name_that_was_recorded_runs_on_the_pages_of_many_sessions(open_page: OpenPage, server: Site) -> None:
+    """Two hundred hostile texts in every field a list shows, in an organization of their own."""
+    door = server.house.door()
+    at = now(server)
+    for text in TEXTS:
+        sid = make_sid()
+        names = ("agent_id", "agent_name", "prompt_id", "prompt_name", "llm_model", "channel_manager_type")
+        fields = dict.fromkeys((*names, "source", "target"), text)
+        key = {"service": text[:200], "sid": f"{sid}{text}"[:250]}
+        latency = {"category": "llm", "label": "first_token", "duration_ms": 300}
+        events = [
+            start(sid, at, **fields),
+            said(sid, "user", text, at + 1),
+            make_event("latency", latency, sid=sid, seconds=at + 1),
+            make_event("label", {"type": "human-rating", "code": text[:32]}, sid=sid, seconds=at + 2),
+        ]
+        if len(text) % 2:
+            events.append(end(sid, at + 3, reason=text))
+        receipt = door.send([one | {"session": key} for one in events])
+        assert receipt["rejected"] == []
+    member = add_member(server.house, door.organization_id, Role.MEMBER)
+    page = open_page("")
+    cookie = cookie_of(server.house, member)
+    page.context.add_cookies([{"name": COOKIE, "value": cookie, "url": server.url}])
+    everything = "&".join(f"columns={one.name}" for one in COLUMNS)
+    for number in range(1, 5):
+        page.goto(f"/sessions?page={number}&{everything}")
+        expect(page.locator("#list tbody tr")).to_have_count(50)
+    page.get_by_text("Add a filter").click()
+    page.goto("/live")
+    expect(page.locator("#state")).to_have_text("live")
+    page.goto("/agents")
+    expect(page.locator(".agent")).to_have_count(200)
+    page.locator(".agent figure a").nth(7).click()
+    for text in TEXTS[::40]:
+        page.goto(f"/sessions?{urlencode({'q': str(Query((Term('agent', (text,)),)))})}")
+        expect(page.locator(".chips code")).to_have_count(1)
+        assert rows(page)

@@ -394,6 +394,7 @@ def test_the_record_is_a_key_away_and_back(page: Page, talk: str) -> None:
     open_session(page, talk, "?in=q%3Dagent%253AFront")
     page.keyboard.press("r")
     expect(page.get_by_role("region", name="The record as JSON")).to_contain_text('"call_id": "c1"')
+    page.wait_for_selector("html[data-ready]", state="attached")
     page.keyboard.press("r")
     page.wait_for_url(re.compile(rf"/s/{talk}\?in=q%3Dagent%253AFront"))
 

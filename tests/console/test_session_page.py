@@ -171,6 +171,10 @@ def test_a_long_session_comes_in_parts_and_none_is_left_out(there: tuple[Door, V
         later = re.search(r'<p id="later" class="more"><a class="button" href="([^"]+)"', whole)
         address = later[1] if later else ""
     assert seen == [f"turn-{number:05}" for number in range(2300)]
+    whole = member.get(f"{path}?view=waterfall").bytes.decode()
+    later = re.search(r'href="([^"]+)" data-from="200">Later exchanges', whole)
+    assert later
+    assert 'id="ex201"' in member.get(later[1].replace("&amp;", "&")).bytes.decode()
     part = member.get(f"{path}/items?from=1000").bytes.decode()
     assert re.findall(r">turn-(\d{5})\.<", part)[::999] == ["01000", "01999"]
     assert 'data-begin="1000" data-end="2000" data-total="2300"' in part

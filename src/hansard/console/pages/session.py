@@ -54,6 +54,7 @@ def session(
     t: str = "",
     begin: Annotated[int | None, _FROM] = None,
     view: str = "",
+    exchange: Annotated[int, Query(ge=0, lt=2**53)] = 0,
 ) -> Response:
     """The session, from the part of its story in which the second `t` lies, or which begins with item `from`."""
     look = get_look(db, viewer.organization_id, session_id)
@@ -75,7 +76,7 @@ def session(
         older=older,
         responses=_responses(look),
         metadata=get_metadata(db, viewer.organization_id, session_id),
-        drawing=drawing(look) if view == "waterfall" else None,
+        drawing=drawing(look, exchange) if view == "waterfall" else None,
         timings=timings(look.waterfall) if view == "waterfall" else [],
         percentile=percentile,
     )

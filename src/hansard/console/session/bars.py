@@ -13,6 +13,7 @@ PER_PART = 200
 # Where a scale ends, in milliseconds, and into how many steps it is cut.
 _SCALES = {250: 5, 500: 5, 1000: 4, 1500: 3, 2000: 4, 3000: 3, 4000: 4, 5000: 5, 6000: 3, 8000: 4, 10_000: 5, 15_000: 3}
 _SCALES |= {20_000: 4, 30_000: 3, 60_000: 4}
+_TOP, _LANE = 10, 9  # pixels for the response, and for each lane below it
 _LEAST = 0.4  # so that what was very short is seen
 
 
@@ -30,11 +31,8 @@ class Lane:
     """One part of an answer in one row: its bars, or nothing where it was not measured."""
 
     part: Part
+    y: int  # from the top of the row, in pixels
     stages: list[tuple[Stage, Bar]]
-
-    @property
-    def is_measured(self) -> bool:
-        return bool(self.stages)
 
 
 @dataclass(frozen=True)
@@ -63,14 +61,22 @@ class Drawing:
     total: int
 
     @property
-    def zero(self) -> float:
-        """Where on the row the user had finished."""
-        return _place(0, self.least_ms, self.most_ms)
+    def height(self) -> int:
+        """Of a row, in pixels."""
+        return _TOP + len(self.parts) * _LANE
+
+    @property
+    def end(self) -> int:
+        return self.begin + len(self.rows)
+
+    @property
+    def before(self) -> int | None:
+        """Where the exchanges before these begin; None when these are the first."""
+        return max(0, self.begin - PER_PART) if self.begin else None
 
     @property
     def after(self) -> int | None:
-        end = self.begin + len(self.rows)
-        return end if end < self.total else None
+        return self.end if self.end < self.total else None
 
     def ticks(self) -> list[tuple[float, float]]:
         """Places on the row, and how many milliseconds after the user's end they are."""
@@ -116,7 +122,10 @@ def _row(look: Look, number: int, one: Exchange, parts: Sequence[Part], least_ms
         begin_s=round(begin_ms / 1000, 3),
         key=key_of(Said.kind, one.user.id),
         exchange=one,
-        lanes=[Lane(part, list(_bars(one, part, least_ms, most_ms))) for part in parts],
+        lanes=[
+            Lane(part, _TOP + place * _LANE, list(_bars(one, part, least_ms, most_ms)))
+            for place, part in enumerate(parts)
+        ],
         response=None if one.response_ms is None else _bar(0.0, one.response_ms, least_ms, most_ms),
         gaps=[_bar(begin - one.zero_ms, end - one.zero_ms, least_ms, most_ms) for begin, end in gaps_ms],
         unexplained_ms=None if one.response_ms is None else sum(end - begin for begin, end in gaps_ms),

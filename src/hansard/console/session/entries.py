@@ -24,6 +24,10 @@ class Entry:
     item: Item
     answers: Exchange | None  # what an agent's turn answers
 
+    @property
+    def begin_s(self) -> float:
+        return round(self.item.begin_ms / 1000, 3)
+
 
 @dataclass(frozen=True)
 class Part:

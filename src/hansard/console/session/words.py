@@ -99,6 +99,10 @@ class Moment:
     words: str
     item: Item | None = None
 
+    @property
+    def begin_s(self) -> float:
+        return round(self.begin_ms / 1000, 3)
+
 
 def moments(look: Look) -> list[Moment]:
     """In the order of the clock: tool errors, interruptions, silences, and labels that speak of a time."""

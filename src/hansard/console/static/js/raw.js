@@ -3,3 +3,4 @@
 import { on } from "./keys.js";
 
 on("r", () => document.getElementById("back").click());
+document.documentElement.dataset.ready = "";

@@ -15,14 +15,17 @@ import { startWaveform } from "./session/waveform.js";
 
 const page = document.getElementById("session");
 
-// The address says where we are, so that a reload, or a colleague, lands there too.
-export function linkHere() {
+// To the millisecond, so that a turn's own beginning is not just before it.
+const written = (time) => String(Math.round(time * 1000) / 1000);
+
+// A link for a colleague: to this moment, without the list we came from.
+function linkHere() {
   const link = new URL(`/s/${page.dataset.id}`, location.origin);
-  link.searchParams.set("t", now().toFixed(1));
+  link.searchParams.set("t", written(now()));
   return link.href;
 }
 
-// Keep the address up to date, when the clock stands still.
+// The address says where we are when the clock stands still, so that a reload lands there too.
 function startAddress() {
   let waiting = 0;
   onTime((time, why) => {
@@ -30,7 +33,7 @@ function startAddress() {
     clearTimeout(waiting);
     waiting = setTimeout(() => {
       const here = new URL(location.href);
-      here.searchParams.set("t", time.toFixed(1));
+      here.searchParams.set("t", written(time));
       here.searchParams.delete("from");
       here.hash = "";
       history.replaceState(null, "", here);
