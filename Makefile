@@ -6,18 +6,18 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constr
 SDKS := 0.49.87 0.20.1 0.1.1
 LIGHT := not livekit and not openai_agents and not pipecat and not browser
 
-.PHONY: run test check lint format test-frameworks test-livekit test-openai-agents test-pipecat test-console browser
+.PHONY: run test test-long lint format test-frameworks test-livekit test-openai-agents test-pipecat test-console browser
 .PHONY: pictures bench clean
 
 run: .venv/server
 	$(BIN)/hansard serve --demo
 
 test: lint $(SDKS:%=.envs/syllable-%/ready) .envs/s3/ready
-	$(BIN)/python -m pytest -n 2 -m "$(LIGHT)" --ignore tests/console
+	$(BIN)/python -m pytest -n 2 -m "$(LIGHT) and not long" --ignore tests/console
 
-# What to run while working: the same without the long suites.
-check: lint $(SDKS:%=.envs/syllable-%/ready) .envs/s3/ready
-	$(BIN)/python -m pytest -n 2 -m "$(LIGHT) and not long"
+# Steps of their own: kills, shuffles, floods and a hundred thousand sessions take minutes.
+test-long: .venv/dev $(SDKS:%=.envs/syllable-%/ready)
+	$(BIN)/python -m pytest -n 2 -m "$(LIGHT) and long" --ignore tests/console
 
 lint: .venv/dev
 	$(BIN)/ruff format --check .
@@ -29,7 +29,7 @@ format: .venv/dev
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-# Steps of their own: the frameworks are large, pin against each other, and must not slow the other tests.
+# The frameworks are large, pin against each other, and must not slow the other tests.
 test-frameworks: test-livekit test-openai-agents test-pipecat
 
 test-livekit: .envs/livekit/ready

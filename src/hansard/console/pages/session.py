@@ -40,7 +40,7 @@ CODES = ("GOOD", "OK", "BAD", "N/A")
 MOST_RAW = 500_000
 _FROM = Query(alias="from", ge=0, lt=2**53, description="The first item, or exchange, counted from 0.")
 Begin = Annotated[int, _FROM]
-List = Annotated[str, Query(alias="in", description="The query of the list this session was opened from.")]
+InList = Annotated[str, Query(alias="in", description="The query of the list this session was opened from.")]
 
 
 @router.get("")
@@ -50,13 +50,16 @@ def session(
     viewer: AnyViewer,
     now: Now,
     session_id: SessionId,
-    in_list: List = "",
+    in_list: InList = "",
     t: str = "",
     begin: Annotated[int | None, _FROM] = None,
     view: str = "",
     exchange: Annotated[int, Query(ge=0, lt=2**53)] = 0,
 ) -> Response:
-    """The session, from the part of its story in which the second `t` lies, or which begins with item `from`."""
+    """The session, from the part of its story in which the second `t` lies, or which begins with item `from`.
+
+    With `view=waterfall` the waterfall is shown instead, from `exchange` on, counted from 0.
+    """
     look = get_look(db, viewer.organization_id, session_id)
     at_s = _seconds(t)
     if begin is None:
@@ -84,7 +87,7 @@ def session(
 
 @router.get("/items")
 def items(
-    request: Request, db: Reading, viewer: AnyViewer, session_id: SessionId, begin: Begin = 0, in_list: List = ""
+    request: Request, db: Reading, viewer: AnyViewer, session_id: SessionId, begin: Begin = 0, in_list: InList = ""
 ) -> Response:
     """A part of the story, to be put into a page that is open."""
     look = get_look(db, viewer.organization_id, session_id)
@@ -93,7 +96,7 @@ def items(
 
 @router.get("/waterfall")
 def waterfall(
-    request: Request, db: Reading, viewer: AnyViewer, session_id: SessionId, begin: Begin = 0, in_list: List = ""
+    request: Request, db: Reading, viewer: AnyViewer, session_id: SessionId, begin: Begin = 0, in_list: InList = ""
 ) -> Response:
     """Exchange by exchange, where the time went, to be put into a page that is open."""
     look = get_look(db, viewer.organization_id, session_id)
@@ -116,7 +119,7 @@ def find(db: Reading, viewer: AnyViewer, session_id: SessionId, q: str = "") -> 
 
 
 @router.get("/raw")
-def raw(request: Request, db: Reading, viewer: AnyViewer, session_id: SessionId, in_list: List = "") -> Response:
+def raw(request: Request, db: Reading, viewer: AnyViewer, session_id: SessionId, in_list: InList = "") -> Response:
     """The record as it is stored, to be read; a long one only as far as a browser likes."""
     look = get_look(db, viewer.organization_id, session_id)
     whole = _record(db, viewer.organization_id, look).decode()
@@ -142,7 +145,7 @@ def transcript(db: Reading, viewer: AnyViewer, session_id: SessionId) -> Respons
 
 
 @router.get("/labels")
-def labels(request: Request, db: Reading, viewer: AnyViewer, session_id: SessionId, in_list: List = "") -> Response:
+def labels(request: Request, db: Reading, viewer: AnyViewer, session_id: SessionId, in_list: InList = "") -> Response:
     """The labels of the session, and the form to give one."""
     look = get_look(db, viewer.organization_id, session_id)
     context = _frame(look, viewer, in_list) | _labelling(db, look, viewer)
