@@ -173,7 +173,10 @@ def test_kills_during_uploads_leave_all_of_a_recording_or_nothing(tmp_path: Path
             threads = [threading.Thread(target=one.upload_until, args=(stop, door)) for one in round_of]
             for thread in threads:
                 thread.start()
-            time.sleep(dice.uniform(0.1, 0.6))
+            deadline = time.monotonic() + 20  # a busy machine is slow, and a kill before the first shows nothing
+            while sum(len(one.acked) for one in round_of) < 2 and time.monotonic() < deadline:
+                time.sleep(0.01)
+            time.sleep(dice.uniform(0, 0.4))
             os.kill(process.pid, signal.SIGKILL)
             stop.set()
             for thread in threads:
