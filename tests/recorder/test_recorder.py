@@ -263,13 +263,13 @@ recorder.close(10)
 def test_importing_the_recorder_takes_a_moment_and_loads_no_server_library() -> None:
     code = """
 import sys, time
-began = time.perf_counter()
+began = time.process_time()  # not the clock's: other programs run beside this
 import hansard, hansard.recorder
-took_ms = (time.perf_counter() - began) * 1000
+took_ms = (time.process_time() - began) * 1000
 heavy = {"fastapi", "starlette", "uvicorn", "sqlalchemy", "alembic", "click", "pydantic", "urllib3"}
 print(took_ms, *sorted(heavy & set(sys.modules)))
 """
-    tries = [subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True) for _ in range(5)]
+    tries = [subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True) for _ in range(9)]
     took = [done.stdout.split() for done in tries]
-    assert [libraries for _, *libraries in took] == [[]] * 5
+    assert [libraries for _, *libraries in took] == [[]] * 9
     assert min(float(took_ms) for took_ms, *_ in took) < 100
