@@ -164,3 +164,12 @@ def test_the_agents_page_links_every_figure_to_the_sessions_behind_it(
     stranger = visitor(house, Role.OWNER)
     assert stranger.get(picture).status == 404
     assert "No sessions in this time" in text_of(stranger.get("/agents"))
+
+
+def test_agents_who_share_a_name_are_told_apart(there: tuple[Door, Visitor], house: House) -> None:
+    door, member = there
+    now = instant_of(house.clock())
+    for number, agent_id in enumerate(("7", "8", None)):
+        door.send([start(f"S{number}", agent_id=agent_id, agent_name="Front desk") | {"at": now}])
+    labels = re.findall(r'role="region" aria-label="([^"]+)"', member.get("/agents").bytes.decode())
+    assert sorted(labels) == [f"Versions of Front desk ({one})" for one in ("7", "8", "without an id")]

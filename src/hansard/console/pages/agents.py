@@ -47,6 +47,7 @@ def agents(request: Request, db: Reading, viewer: AnyViewer, now: Now, days: Day
         codes=CODES,
         parts=PARTS,
         measured=_measured,
+        names=_names(figures.agents),
         found_by=_found_by,
         trend=_trend,
     )
@@ -91,6 +92,15 @@ def _trend(agent: AgentFigures) -> tuple[str, str] | None:
     """The part of the agent's answers that says most: the first of `PARTS` it has."""
     have = {part for version in agent.versions for part in _measured(version)}
     return next((part for part in PARTS if part in have), None)
+
+
+def _names(agents: list[AgentFigures]) -> list[str]:
+    """What each is called, one after the other; those who share a name are told apart by their id."""
+    names = [agent.agent_name or agent.agent_id or "Unnamed agent" for agent in agents]
+    return [
+        f"{name} ({agent.agent_id or 'without an id'})" if names.count(name) > 1 else name
+        for name, agent in zip(names, agents, strict=True)
+    ]
 
 
 def _found_by(agent: AgentFigures, version: VersionFigures | None = None, **more: str) -> str:
