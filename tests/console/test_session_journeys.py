@@ -9,6 +9,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
+from hansard.console.session.entries import PER_PART
 from tests.console.conftest import OpenPage, Site
 from tests.console.guard import Guard
 from tests.console.hostile import TEXTS, hostile_session
@@ -537,7 +538,7 @@ def test_a_session_of_ten_thousand_turns_works(page: Page, server: Site) -> None
     page.goto(f"/s/{session_id}?t=15000", wait_until="commit")
     says(page, ".item.current", "turn 5000 of")
     print(f"\n10,000 turns: opened in the middle after {time.monotonic() - began_at:.2f} s")
-    assert count(page, "#items > li") == 1000
+    assert count(page, "#items > li") == PER_PART
     page.locator("#wave").focus()
     page.keyboard.press("End")
     says(page, ".item.current", "turn 9999 of")
@@ -547,7 +548,7 @@ def test_a_session_of_ten_thousand_turns_works(page: Page, server: Site) -> None
     wait_for(lambda: page.evaluate("document.querySelector('.item.hit').getBoundingClientRect().top") < 900)
     have = count(page, "#items > li")
     page.locator("#later a").click()
-    wait_for(lambda: count(page, "#items > li") == have + 1000)
+    wait_for(lambda: count(page, "#items > li") == have + PER_PART)
     page.evaluate("document.activeElement.blur()")
     page.keyboard.press("w")
     wait_for(lambda: count(page, "#exchanges > li") == 200)

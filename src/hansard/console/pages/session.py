@@ -17,7 +17,7 @@ from hansard.console.forms import Fields
 from hansard.console.render import HEADERS, page, see
 from hansard.console.session import text, words
 from hansard.console.session.bars import drawing
-from hansard.console.session.entries import begin_at, marks, part_of
+from hansard.console.session.entries import PER_PART, begin_at, marks, part_of
 from hansard.console.session.find import hits
 from hansard.console.session.look import Look, get_look
 from hansard.db.access import Now, Reading, Storage
@@ -72,6 +72,7 @@ def session(
         viewer,
         **context,
         part=part_of(look, begin),
+        per_part=PER_PART,
         marks=marks(look),
         moments=words.moments(look),
         at_s=at_s,

@@ -11,7 +11,7 @@ from hansard.console.session.words import Moment, moments
 from hansard.resources.sessions.story import Item, Said
 from hansard.resources.sessions.waterfall import Exchange
 
-PER_PART = 1000
+PER_PART = 400
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ import { clock, showTimes } from "../time.js";
 import { now, setSpan, tell } from "./clock.js";
 import { readMarks } from "./marks.js";
 import { chosen } from "./player.js";
-import { begin, finish, showMore, total } from "./transcript.js";
+import { begin, finish, perPart, showMore, total } from "./transcript.js";
 import { isLoaded, loadWaterfall } from "./waterfall.js";
 import { draw } from "./waveform.js";
 
@@ -80,7 +80,7 @@ export async function refresh() {
 
 // Where the last part of the items that are in the page begins.
 function lastPart() {
-  return Math.max(begin(), Math.floor(Math.max(0, finish() - 1) / 1000) * 1000);
+  return Math.max(begin(), Math.floor(Math.max(0, finish() - 1) / perPart) * perPart);
 }
 
 function take(from) {

@@ -7,8 +7,8 @@ import { onTime, seek } from "./clock.js";
 import { lastAt, turns } from "./marks.js";
 import { isPlaying } from "./player.js";
 
-const PER_PART = 1000;
 const page = document.getElementById("session");
+export const perPart = Number(page.dataset.part);
 const again = document.getElementById("follow");
 const list = () => document.getElementById("items");
 const calm = matchMedia("(prefers-reduced-motion: reduce)");
@@ -41,7 +41,7 @@ export async function bring(place) {
   while (loading) await loading;
   if (within(place)) return;
   loading = (async () => {
-    const fresh = await itemsFrom(Math.floor(place / PER_PART) * PER_PART);
+    const fresh = await itemsFrom(Math.floor(place / perPart) * perPart);
     const old = list();
     if (Number(fresh.dataset.begin) === finish()) {
       old.append(...fresh.children);
