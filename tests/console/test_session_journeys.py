@@ -8,8 +8,10 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from playwright.sync_api import Locator, Page, expect
+from sqlalchemy import update
 
 from hansard.console.session.entries import PER_PART
+from hansard.db.tables import recording
 from tests.console.conftest import OpenPage, Site
 from tests.console.guard import Guard
 from tests.console.hostile import TEXTS, hostile_session
@@ -323,6 +325,21 @@ def test_a_turn_by_a_clock_that_was_wrong_spoils_nothing(page: Page, server: Sit
     page.keyboard.press("ArrowDown")
     expect(page.locator("#now")).to_have_text("0:03")
     expect(current(page)).to_contain_text("Line 1")
+
+
+def test_a_recording_plays_before_the_server_has_read_it(page: Page, server: Site, talk: str) -> None:
+    mine = (recording.c.organization_id == server.organization.id) & (recording.c.session_id == int(talk))
+    unread = {"state": "waiting", "tried_at": server.house.clock(), "duration_ms": None, "peaks": None}
+    server.house.database.write(
+        server.organization.id, lambda db: db.execute(update(recording).where(mine).values(unread))
+    )
+    open_session(page, talk)
+    page.keyboard.press("Space")
+    wait_for(lambda: is_sounding(page) and sound_s(page) > 0.3)
+    page.keyboard.press("End")
+    page.locator("#wave").focus()
+    page.keyboard.press("End")
+    wait_for(lambda: not is_sounding(page))
 
 
 def test_of_several_recordings_one_is_chosen(page: Page, server: Site) -> None:

@@ -377,9 +377,9 @@ def test_each_span_goes_to_the_room_it_names_whatever_its_resource_says(calls: D
     [
         (None, "names no room"),
         (7, "names no room"),
-        ("", "an id: must have 1"),
-        ("x" * 300, "an id: must have 1"),
-        ("nul \0", "an id: holds a NUL"),
+        ("", "an id: must be a text of 1"),
+        ("x" * 300, "an id: must be a text of 1"),
+        ("nul \0", "an id: must be a text"),
     ],
 )
 def test_a_span_that_names_no_room_is_said_to_be_left_and_the_others_are_kept(

@@ -68,9 +68,6 @@ def without_sound(look: Look) -> str:
     """Why there is nothing to hear, as a sentence; empty when there is."""
     if playable(look.recordings):
         return ""
-    if waiting := [one for one in look.recordings if one.state == "waiting"]:
-        what = "The recording is" if len(waiting) == 1 else f"{len(waiting)} recordings are"
-        return f"{what} still being read. It plays here when that is done."
     if look.recordings:
         problem = look.recordings[0].problem or "The file holds no sound we can read."
         return f"The recording cannot be played: {problem}"
@@ -80,8 +77,8 @@ def without_sound(look: Look) -> str:
 
 
 def playable(recordings: Sequence[Recording]) -> list[Recording]:
-    """Those that a browser is given to play."""
-    return [one for one in recordings if one.state == "ready"]
+    """Those that a browser is given to play: also one that nobody has read yet, for it may well play it."""
+    return [one for one in recordings if one.state != "unreadable"]
 
 
 def begin_ms(one: Recording, started_at: datetime) -> float:

@@ -1,12 +1,13 @@
 """A body in, checked events out: what is refused whole, and what event by event (design 3)."""
 
-import math
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from math import isfinite
+from typing import Any, cast
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError, with_config
 from pydantic_core import from_json
+from typing_extensions import TypedDict
 
 from hansard.kit.errors import Invalid, TooLarge
 from hansard.wire import MAX_DEPTH, MAX_EVENTS, SHAPES, Event, Instant, Key, Rejection, SessionKey
@@ -14,10 +15,18 @@ from hansard.wire import MAX_DEPTH, MAX_EVENTS, SHAPES, Event, Instant, Key, Rej
 _STRICT = ConfigDict(strict=True, extra="ignore")
 _KEEPING = ConfigDict(strict=True, extra="allow")
 
-_DATA = {kind: TypeAdapter(with_config(_KEEPING)(shape)) for kind, shape in SHAPES.items()}
-_KEY: TypeAdapter[str] = TypeAdapter(Key, config=_STRICT)
-_SESSION: TypeAdapter[SessionKey] = TypeAdapter(with_config(_STRICT)(SessionKey))
-_INSTANT: TypeAdapter[str] = TypeAdapter(Instant, config=_STRICT)
+
+def _event(kind: str, data: Any) -> TypeAdapter[Event]:
+    """What checks a whole event of one kind in one go; the keys of its data that we do not know are kept."""
+    key = with_config(_STRICT)(SessionKey)
+    parts = {"id": Key, "session": key, "kind": str, "at": Instant, "data": with_config(_KEEPING)(data)}
+    made = cast("Any", TypedDict)(f"Event_{kind}", parts)
+    return TypeAdapter(with_config(_STRICT)(made))
+
+
+_EVENTS = {kind: _event(kind, shape) for kind, shape in SHAPES.items()}
+# How the two ways to read an instant are told apart in the place of an error (`InstantRule`).
+_WAYS = ("written", "read")
 
 
 @dataclass(frozen=True)
@@ -65,12 +74,16 @@ def _listed(body: Any) -> list[Any]:
 
 def is_too_deep(value: Any, levels: int) -> bool:
     """Whether lists and objects are nested in each other more than this many levels."""
-    if not isinstance(value, dict | list):
+    kind = type(value)
+    if kind is not dict and kind is not list:
         return False
     if not levels:
         return True
-    inner = value.values() if isinstance(value, dict) else value
-    return any(is_too_deep(one, levels - 1) for one in inner)
+    for inner in value.values() if kind is dict else value:
+        kind = type(inner)  # here already: a call for every text and number would take longer than reading the JSON
+        if (kind is dict or kind is list) and is_too_deep(inner, levels - 1):
+            return True
+    return False
 
 
 def checked(events: list[Any]) -> Checked:
@@ -89,41 +102,38 @@ def check(one: Any) -> Event:
     if not isinstance(one, dict):
         raise ValueError("An event must be an object.")
     kind = one.get("kind")
-    shape = _DATA.get(kind) if isinstance(kind, str) else None
-    if shape is None:
-        raise ValueError(f"kind: {kind!r:.80} is unknown; the kinds are {', '.join(_DATA)}.")
-    made = Event(
-        id=_field(_KEY, one, "id"),
-        session=_field(_SESSION, one, "session"),
-        kind=str(kind),
-        at=_field(_INSTANT, one, "at"),
-        data=_field(shape, one, "data"),
-    )
-    _refuse_infinite(made["data"], "data")
+    adapter = _EVENTS.get(kind) if isinstance(kind, str) else None
+    if adapter is None:
+        raise ValueError(f"kind: {kind!r:.80} is unknown; the kinds are {', '.join(_EVENTS)}.")
+    try:
+        made = adapter.validate_python(one)
+    except ValidationError as error:
+        raise ValueError(_sentence(error)) from None
+    if place := _infinite(made["data"]):
+        raise ValueError(f"data{place}: is a number too large to keep; send it as text.")
     return made
 
 
-def _field(adapter: TypeAdapter[Any], one: dict[Any, Any], name: str) -> Any:
-    if name not in one:
-        raise ValueError(f"{name}: is missing.")
-    try:
-        return adapter.validate_python(one[name])
-    except ValidationError as error:
-        first = error.errors(include_url=False, include_context=False, include_input=False)[0]
-        where = ".".join([name, *map(str, first["loc"])])
-        raise ValueError(f"{where}: {first['msg'].removeprefix('Value error, ')}.") from None
+def _sentence(error: ValidationError) -> str:
+    """The first thing that is wrong, and where. An instant was tried two ways: why the second failed says more."""
+    found = error.errors(include_url=False, include_context=False, include_input=False)
+    first = next((one for one in found if one["type"] != "string_pattern_mismatch"), found[0])
+    where = ".".join(str(part) for part in first["loc"] if part not in _WAYS)
+    if first["type"] == "missing" and len(first["loc"]) == 1:
+        return f"{where}: is missing."
+    return f"{where}: {first['msg'].removeprefix('Value error, ')}."
 
 
-def _refuse_infinite(value: Any, where: str) -> None:
-    """JSON can write a number no float can hold; it would come back as something else."""
-    if isinstance(value, float) and not math.isfinite(value):
-        raise ValueError(f"{where}: is a number too large to keep; send it as text.")
-    if isinstance(value, dict):
-        for name, inner in value.items():
-            _refuse_infinite(inner, f"{where}.{name}")
-    elif isinstance(value, list):
-        for index, inner in enumerate(value):
-            _refuse_infinite(inner, f"{where}[{index}]")
+def _infinite(value: Any) -> str | None:
+    """Where in it a number is infinite: JSON can write one no float can hold, which would come back as another."""
+    is_object = type(value) is dict
+    for name, inner in value.items() if is_object else enumerate(value):
+        kind = type(inner)
+        if kind is float and not isfinite(inner):
+            return f".{name}" if is_object else f"[{name}]"
+        if (kind is dict or kind is list) and (place := _infinite(inner)):
+            return f".{name}{place}" if is_object else f"[{name}]{place}"
+    return None
 
 
 def _id_of(one: Any) -> str | None:

@@ -8,15 +8,16 @@ from datetime import datetime
 from urllib.parse import unquote_to_bytes
 
 from fastapi import Request
+from pydantic import TypeAdapter, ValidationError
 from starlette.concurrency import run_in_threadpool
 
 from hansard.kit.blobs import BLOCK_BYTES, Incoming
 from hansard.kit.body import arriving, encoding_of
 from hansard.kit.errors import Invalid, TooLarge, UnknownEncoding
 from hansard.kit.sounds import NAMES, find_media_type
-from hansard.wire import RECORDINGS_PATH, SessionKey, TextRule, instant, moment_of
+from hansard.wire import RECORDINGS_PATH, Key, SessionKey, instant, moment_of
 
-_key = TextRule(256, least=1)
+_KEY: TypeAdapter[str] = TypeAdapter(Key)
 
 
 @dataclass(frozen=True)
@@ -58,11 +59,11 @@ def _parts(request: Request) -> tuple[str, str, str]:
 
 def _text(part: bytes, what: str) -> str:
     try:
-        return _key(unquote_to_bytes(part).decode())
+        return _KEY.validate_python(unquote_to_bytes(part).decode())
     except UnicodeDecodeError:
         raise Invalid(f"The {what} in the address is not UTF-8.") from None
-    except ValueError as error:
-        raise Invalid(f"The {what} in the address {error}.") from None
+    except ValidationError as error:
+        raise Invalid(f"The {what} in the address {error.errors()[0]['msg']}.") from None
 
 
 def _channels(text: str | None) -> int | None:

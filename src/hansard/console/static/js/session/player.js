@@ -103,9 +103,14 @@ function useRecording(data) {
   audio.src = `/s/${document.getElementById("session").dataset.id}/recordings/${data.value}`;
   const from = Number(data.dataset.begin);
   sound?.audio.remove();
-  sound = { audio, from, to: from + Number(data.dataset.lasts) };
+  const mine = { audio, from, to: from + (Number(data.dataset.lasts) || Infinity) };
+  sound = mine;
   document.getElementById("player").append(audio);
   audio.volume = Number(volume.value);
+  // How long it is, where the server has not read it yet.
+  audio.addEventListener("durationchange", () => {
+    if (mine.to === Infinity && Number.isFinite(audio.duration)) mine.to = from + audio.duration;
+  });
   audio.addEventListener("error", () => giveUp(audio));
   audio.addEventListener("ended", () => sound?.audio === audio && place(sound.to));
   audio.addEventListener("pause", () => sound?.audio === audio && isLed && playing && !audio.ended && pause());
