@@ -5,8 +5,8 @@ from collections import Counter
 
 from sqlalchemy import select
 
-from hansard.db.tables import latency_bucket, session, snapshot
-from hansard.resources.sessions.histograms import bucket_of, duration_ms_of, percentile_ms
+from hansard.db.tables import latency_histogram, session, snapshot
+from hansard.resources.sessions.histograms import bucket_of, duration_ms_of, percentile_ms, unpacked_counts
 from tests.conftest import House
 from tests.door import Door
 from tests.make import at, end, make_event, start
@@ -16,20 +16,24 @@ DAY_S = 86_400
 
 def counts_of(house: House, door: Door) -> Counter[tuple[int, str | None, str, str, int]]:
     """What is counted, by day, agent, category, label and bucket."""
-    joined = latency_bucket.join(
+    joined = latency_histogram.join(
         snapshot,
-        (snapshot.c.organization_id == latency_bucket.c.organization_id)
-        & (snapshot.c.id == latency_bucket.c.snapshot_id),
+        (snapshot.c.organization_id == latency_histogram.c.organization_id)
+        & (snapshot.c.id == latency_histogram.c.snapshot_id),
     )
-    asked = select(latency_bucket, snapshot.c.agent_name).select_from(joined)
+    asked = select(latency_histogram, snapshot.c.agent_name).select_from(joined)
     with house.database.reading() as db:
-        rows = db.execute(asked.where(latency_bucket.c.organization_id == door.organization_id)).mappings().all()
+        rows = db.execute(asked.where(latency_histogram.c.organization_id == door.organization_id)).mappings().all()
         first = db.execute(
             select(session.c.started_at).where(session.c.organization_id == door.organization_id)
         ).scalar_one()
     assert first
     return Counter(
-        {(r["day"], r["agent_name"], r["category"], r["label"], r["bucket"]): r["count"] for r in rows if r["count"]}
+        {
+            (row["day"], row["agent_name"], row["category"], row["label"], bucket): count
+            for row in rows
+            for bucket, count in unpacked_counts(row["counts"]).items()
+        }
     )
 
 

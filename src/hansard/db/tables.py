@@ -359,10 +359,10 @@ recording = Table(
     **_COMPACT,
 )
 
-# How many latencies of a day lay in each bucket of time (`sessions/histogram.py`), so that percentiles over
-# many sessions need not read them.
-latency_bucket = Table(
-    "latency_bucket",
+# How many latencies of a day lay in each bucket of time (`sessions/histograms.py`), so that percentiles over
+# many sessions need not read them. One row holds all buckets, for every session adds to many of them.
+latency_histogram = Table(
+    "latency_histogram",
     metadata,
     _organization(),
     Column("day", BigInteger, nullable=False),  # since 1970, of the session's start in UTC
@@ -370,10 +370,9 @@ latency_bucket = Table(
     Column("is_test", Boolean, nullable=False),
     Column("category", Bytewise, nullable=False),
     Column("label", Bytewise, nullable=False),
-    Column("bucket", BigInteger, nullable=False),
-    Column("count", BigInteger, nullable=False),
+    Column("counts", Bytewise, nullable=False),  # a JSON list: bucket, count, bucket, count, …
     PrimaryKeyConstraint(
-        "organization_id", "day", "snapshot_id", "is_test", "category", "label", "bucket", name="latency_bucket_pk"
+        "organization_id", "day", "snapshot_id", "is_test", "category", "label", name="latency_histogram_pk"
     ),
     **_COMPACT,
 )

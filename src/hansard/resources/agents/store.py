@@ -6,10 +6,10 @@ from datetime import UTC, date, datetime, timedelta
 
 from sqlalchemy import ColumnElement, Connection, and_, case, func, select
 
-from hansard.db.tables import label, latency_bucket, session, snapshot
+from hansard.db.tables import label, latency_histogram, session, snapshot
 from hansard.kit.errors import NotFound
 from hansard.resources.agents.schemas import AgentFigures, AgentsFigures, DayFigures, LatencyFigures, VersionFigures
-from hansard.resources.sessions.histograms import day_of, percentile_ms
+from hansard.resources.sessions.histograms import day_of, percentile_ms, unpacked_counts
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -74,14 +74,13 @@ def list_days(
     if db.execute(mine.limit(1)).first() is None:
         raise NotFound(f"There is no agent {agent_name or agent_id!r}.")
     asked = (
-        select(latency_bucket.c.day, latency_bucket.c.bucket, func.sum(latency_bucket.c["count"]))
-        .where(_measured_since(organization_id, day_of(since)), latency_bucket.c.snapshot_id.in_(mine))
-        .where(latency_bucket.c.category == part[0], latency_bucket.c.label == part[1])
-        .group_by(latency_bucket.c.day, latency_bucket.c.bucket)
+        select(latency_histogram.c.day, latency_histogram.c.counts)
+        .where(_measured_since(organization_id, day_of(since)), latency_histogram.c.snapshot_id.in_(mine))
+        .where(latency_histogram.c.category == part[0], latency_histogram.c.label == part[1])
     )
     days: dict[int, Counter[int]] = defaultdict(Counter)
-    for day, bucket, count in db.execute(asked):
-        days[day][bucket] += int(count)
+    for day, stored in db.execute(asked):
+        days[day].update(unpacked_counts(stored))
     return [_day(day, days[day]) for day in sorted(days) if days[day].total() > 0]
 
 
@@ -101,8 +100,8 @@ def _began_since(organization_id: int, first: int) -> ColumnElement[bool]:
 
 
 def _measured_since(organization_id: int, first: int) -> ColumnElement[bool]:
-    since = latency_bucket.c.day >= first
-    return and_(latency_bucket.c.organization_id == organization_id, since, latency_bucket.c.is_test.is_(False))
+    since = latency_histogram.c.day >= first
+    return and_(latency_histogram.c.organization_id == organization_id, since, latency_histogram.c.is_test.is_(False))
 
 
 def _count_sessions(
@@ -141,11 +140,10 @@ def _count_labels(
 def _count_latencies(
     db: Connection, organization_id: int, first: int, versions: dict[int, _Version], tallies: dict[_Version, _Tally]
 ) -> None:
-    cell = latency_bucket.c
-    parts = (cell.snapshot_id, cell.category, cell.label, cell.bucket)
-    asked = select(*parts, func.sum(cell["count"])).where(_measured_since(organization_id, first)).group_by(*parts)
-    for snapshot_id, category, name, bucket, count in db.execute(asked):
-        tallies[versions[snapshot_id]].latencies[category, name][bucket] += int(count)
+    cell = latency_histogram.c
+    asked = select(cell.snapshot_id, cell.category, cell.label, cell.counts)
+    for snapshot_id, category, name, stored in db.execute(asked.where(_measured_since(organization_id, first))):
+        tallies[versions[snapshot_id]].latencies[category, name].update(unpacked_counts(stored))
 
 
 def _figures_of(version: _Version, tally: _Tally) -> VersionFigures:

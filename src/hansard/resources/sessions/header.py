@@ -27,9 +27,7 @@ class Header:
 def header(children: Iterable[Child]) -> Header:
     """Fold the session events, in the order of the record: the later word counts, null says nothing."""
     made = Header()
-    for child in in_order(children):
-        if child["kind"] not in SESSION_KINDS:
-            continue
+    for child in in_order(child for child in children if child["kind"] in SESSION_KINDS):
         for name, value in child["data"].items():
             if value is not None:
                 (made.fields if name in _KNOWN else made.metadata)[name] = value
@@ -69,21 +67,21 @@ def duration_s(head: Header, started_at: datetime, last_at: datetime | None) -> 
     return max(0.0, ((last_at or started_at) - started_at) / timedelta(seconds=1))
 
 
-def instants(child: Child) -> list[datetime]:
-    """When this was part of the talk: its instant, and where it says so, its first and last.
+def span(children: Iterable[Child]) -> tuple[datetime, datetime] | None:
+    """The first and the last instant of the talk; None where there was none.
 
-    What a framework notes of itself (`UNLISTED`) may come long before and after the talk.
+    What a framework notes of itself (`UNLISTED`) may come long before and after the talk. Only messages and
+    latencies have checked `started_at` and `ended_at`; elsewhere they are metadata.
     """
-    data = child["data"]
-    if child["kind"] not in TALK_KINDS or (child["kind"] == "event" and data.get("category") in UNLISTED):
-        return []
-    said = (child["at"], data.get("started_at"), data.get("ended_at"))
-    return [moment_of(text) for text in said if isinstance(text, str) and _is_instant(child, text)]
-
-
-def _is_instant(child: Child, text: str) -> bool:
-    """Only messages and latencies have checked `started_at` and `ended_at`; elsewhere they are metadata."""
-    return text == child["at"] or child["kind"] in ("message", "latency")
+    heard: list[str] = []  # as text, which sorts in time order: to read them all takes long
+    for child in children:
+        kind, data = child["kind"], child["data"]
+        if kind not in TALK_KINDS or (kind == "event" and data.get("category") in UNLISTED):
+            continue
+        heard.append(child["at"])
+        if kind in ("message", "latency"):
+            heard += [text for name in ("started_at", "ended_at") if isinstance(text := data.get(name), str)]
+    return (moment_of(min(heard)), moment_of(max(heard))) if heard else None
 
 
 def declared_counts(children: Iterable[Child]) -> dict[str, int]:

@@ -5,7 +5,6 @@ the same events leave the same rows: a session is a fold over its children, and 
 read to know the result, only those are read.
 """
 
-from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -23,10 +22,10 @@ from hansard.resources.sessions.header import (
     duration_s,
     fields_of,
     header,
-    instants,
     is_ended,
+    span,
 )
-from hansard.resources.sessions.histograms import Cell, Counts, add_counts, counted, day_of
+from hansard.resources.sessions.histograms import Cell, Counts, add_counts, count_latencies, day_of
 from hansard.resources.sessions.labelling import label_row, shown_label_id
 from hansard.resources.sessions.packing import PACKING, packed
 from hansard.resources.sessions.snapshots import snapshot_ids
@@ -103,10 +102,10 @@ def _key(one: Event) -> Key:
 
 
 def _sort_in(draft: _Draft, one: Event, index: int, intake: Intake) -> None:
-    made = Child(id=one["id"], kind=one["kind"], at=one["at"], data=one["data"])
-    stored = draft.known.get(one["id"]) or draft.fresh.get(one["id"])
+    made: Child = {"id": one["id"], "kind": one["kind"], "at": one["at"], "data": one["data"]}
+    stored = draft.known.get(made["id"]) or draft.fresh.get(made["id"])
     if stored is None:
-        draft.fresh[one["id"]] = made
+        draft.fresh[made["id"]] = made
         intake.accepted.append(index)
     elif stored == made:
         intake.duplicates.append(index)
@@ -213,9 +212,9 @@ def _describe(db: Connection, organization_id: int, drafts: Sequence[_Draft], no
 def _set_times(draft: _Draft, head: Header) -> None:
     """When it began and ended, and how long it lasted, as far as that is known."""
     row = draft.row
-    talk = [at for one in draft.fresh.values() for at in instants(one)]
-    row["first_at"] = min([*talk, row["first_at"]] if row["first_at"] else talk, default=None)
-    row["last_at"] = max([*talk, row["last_at"]] if row["last_at"] else talk, default=None)
+    if talk := span(draft.fresh.values()):
+        row["first_at"] = min(talk[0], row["first_at"] or talk[0])
+        row["last_at"] = max(talk[1], row["last_at"] or talk[1])
     row["started_at"] = head.started_at or row["first_at"] or _first_word(draft)
     if head.ended_at:
         row |= {"ended_at": head.ended_at, "end_reason": head.fields.get("reason"), "is_abandoned": False}
@@ -279,15 +278,15 @@ def _write(db: Connection, organization_id: int, drafts: Sequence[_Draft], idle:
 
 def _write_latencies(db: Connection, organization_id: int, drafts: Sequence[_Draft]) -> None:
     """Count the fresh latencies; where a session turns out to be of another day, agent or prompt, move the others."""
-    counts: Counts = Counter()
+    counts: Counts = {}
     for draft in drafts:
-        counts.update(counted(_cell(draft.row), draft.fresh.values()))
+        count_latencies(counts, _cell(draft.row), draft.fresh.values())
         if draft.before is not None and draft.differs("started_at", "snapshot_id", "is_test"):
             before, now = _cell(draft.before), _cell(draft.row)
             if before != now:
                 old = _latencies(db, organization_id, draft)
-                counts.update(counted(now, old))
-                counts.update(counted(before, old, sign=-1))
+                count_latencies(counts, now, old)
+                count_latencies(counts, before, old, times=-1)
     add_counts(db, organization_id, counts)
 
 
@@ -396,7 +395,9 @@ def _write_conversations(db: Connection, organization_id: int, drafts: Sequence[
         if (row["thread"] or before.get("thread")) and draft.differs("thread", "started_at", "last_at"):
             moves += [Move(one["thread"], one["started_at"]) for one in (row, before) if one.get("thread")]
     moved = link_threads(db, organization_id, moves, idle)
-    refresh_conversations(db, organization_id, stale | moved.conversation_ids)
+    joined = moved.conversation_ids | {draft.row["conversation_id"] for draft in drafts if draft.before is not None}
+    born = [draft.row for draft in drafts if draft.row["conversation_id"] not in joined]
+    refresh_conversations(db, organization_id, stale | moved.conversation_ids, born)
     return moved.session_ids
 
 

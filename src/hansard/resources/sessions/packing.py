@@ -52,11 +52,7 @@ _DICTIONARIES = {
 
 def packed(children: Sequence[Child]) -> bytes:
     """Pack children, whatever order they come in; the same children always give the same bytes."""
-    record = [
-        {"id": child["id"], "kind": child["kind"], "at": child["at"], "data": child["data"]}
-        for child in in_order(children)
-    ]
-    return zstd.compress(to_json(record), level=_LEVEL, zstd_dict=_dictionary(PACKING))
+    return zstd.compress(to_json(in_order(children)), level=_LEVEL, zstd_dict=_dictionary(PACKING))
 
 
 def unpacked(packing: int, body: bytes) -> list[Child]:

@@ -104,9 +104,42 @@ def _move(db: Connection, organization_id: int, session_id: int, conversation_id
     db.execute(update(session).where(mine).values(conversation_id=conversation_id))
 
 
-def refresh_conversations(db: Connection, organization_id: int, ids: Iterable[str]) -> None:
-    """Make these conversations say what their sessions say: begun with the first, described as in the latest."""
-    wanted = sorted(set(ids))
+def refresh_conversations(
+    db: Connection, organization_id: int, ids: Iterable[str], born: Iterable[Mapping[str, Any]]
+) -> None:
+    """Make these conversations say what their sessions say: begun with the first, described as in the latest.
+
+    `born` are rows of new sessions, which no older session can have joined in this transaction: where their
+    conversation is new too, nothing has to be read.
+    """
+    ids = set(ids)
+    members: dict[str, list[Mapping[str, Any]]] = {}
+    for row in born:
+        if row["conversation_id"] in ids:
+            members.setdefault(row["conversation_id"], []).append(row)
+    asked = select(conversation.c.id).where(
+        conversation.c.organization_id == organization_id, conversation.c.id.in_(members)
+    )
+    for number in db.execute(asked).scalars() if members else ():
+        del members[number]
+    if members:
+        db.execute(conversation.insert(), [_described(rows) for rows in members.values()])
+    _refold(db, organization_id, sorted(ids - members.keys()))
+
+
+def _described(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """The conversation of these sessions."""
+    latest = max(rows, key=lambda row: (row["started_at"], row["id"]))
+    return {
+        "organization_id": latest["organization_id"],
+        "id": latest["conversation_id"],
+        "started_at": min(row["started_at"] for row in rows),
+        "snapshot_id": latest["snapshot_id"],
+        "is_legacy": latest["is_legacy"],
+    }
+
+
+def _refold(db: Connection, organization_id: int, wanted: Sequence[str]) -> None:
     if not wanted:
         return
     found = {row["id"]: dict(row) for row in _folded(db, organization_id, wanted)}
