@@ -1,5 +1,6 @@
 """`hansard serve`: the server, and with `--demo` something to look at."""
 
+import gc
 import signal
 import sys
 from datetime import UTC, datetime
@@ -61,9 +62,19 @@ def _run(settings: Settings, database: Database, demo: Organization | None) -> N
         timeout_graceful_shutdown=10,
     )
     server = Server(config)
+    _collect_seldom()
     server.run()
     if not server.started:
         sys.exit(3)  # as uvicorn itself leaves when it cannot start
+
+
+def _collect_seldom() -> None:
+    """A request of a thousand events makes fifty thousand objects that are gone when it is answered: to look for
+    cycles among them every 700 objects, and among all that the program is made of, costs a quarter of the time.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 100)
 
 
 def _demo(settings: Settings, database: Database) -> Organization:

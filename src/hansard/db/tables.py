@@ -370,7 +370,7 @@ latency_histogram = Table(
     Column("is_test", Boolean, nullable=False),
     Column("category", Bytewise, nullable=False),
     Column("label", Bytewise, nullable=False),
-    Column("counts", Bytewise, nullable=False),  # a JSON list: bucket, count, bucket, count, …
+    Column("counts", LargeBinary, nullable=False),  # the first bucket, then the count of each from there on
     PrimaryKeyConstraint(
         "organization_id", "day", "snapshot_id", "is_test", "category", "label", name="latency_histogram_pk"
     ),

@@ -14,7 +14,7 @@ from pydantic_core import to_json
 from sqlalchemy import Connection, Table, bindparam, delete, or_, select, update
 
 from hansard.db.counters import next_numbers
-from hansard.db.dialect import upsert
+from hansard.db.hot import insert_rows, upsert_rows
 from hansard.db.tables import body, change, child, event, label, session
 from hansard.resources.sessions.header import (
     TALK_KINDS,
@@ -29,7 +29,7 @@ from hansard.resources.sessions.histograms import Cell, Counts, add_counts, coun
 from hansard.resources.sessions.labelling import label_row, shown_label_id
 from hansard.resources.sessions.packing import PACKING, packed
 from hansard.resources.sessions.snapshots import snapshot_ids
-from hansard.resources.sessions.store import find_bodies, find_rows
+from hansard.resources.sessions.store import find_bodies, find_rows, has_any
 from hansard.resources.sessions.threads import Move, link_threads, refresh_conversations, thread_of
 from hansard.resources.sessions.turns import json_text
 from hansard.wire import SESSION_KINDS, UNLISTED, Child, Event, moment_of
@@ -133,6 +133,8 @@ def _drafts(db: Connection, organization_id: int, events: Sequence[Event], now: 
 
 def _rows(db: Connection, organization_id: int, keys: Iterable[Key]) -> dict[Key, dict[str, Any]]:
     wanted = set(keys)
+    if not has_any(db, organization_id, {sid for _, sid in wanted}):
+        return {}
     asked = select(session).where(
         session.c.organization_id == organization_id, session.c.sid.in_({sid for _, sid in wanted})
     )
@@ -303,9 +305,7 @@ def _latencies(db: Connection, organization_id: int, draft: _Draft) -> Collectio
 
 def _write_sessions(db: Connection, organization_id: int, drafts: Sequence[_Draft]) -> None:
     """Insert the new rows; of the others write only what changed, to spare the indexes of what did not."""
-    new = [draft.row for draft in drafts if draft.before is None]
-    if new:
-        db.execute(session.insert(), new)
+    insert_rows(db, session, [draft.row for draft in drafts if draft.before is None])
     changes: dict[tuple[str, ...], list[dict[str, Any]]] = {}
     for draft in drafts:
         if draft.before is not None:
@@ -333,9 +333,8 @@ def _write_children(db: Connection, organization_id: int, drafts: Sequence[_Draf
         ]
     _remove(db, organization_id, child, unrowed)
     _remove(db, organization_id, body, unpacked)
-    upsert(db, body, bodies, key=("organization_id", "session_id"))
-    if rows:
-        db.execute(child.insert(), rows)
+    upsert_rows(db, body, bodies)
+    insert_rows(db, child, rows)
 
 
 def _body_row(organization_id: int, number: int, children: Sequence[Child]) -> dict[str, Any]:
@@ -380,8 +379,7 @@ def _write_events(db: Connection, organization_id: int, drafts: Sequence[_Draft]
         for one in draft.fresh.values()
         if one["kind"] == "event" and one["data"].get("category") not in UNLISTED
     ]
-    if rows:
-        db.execute(event.insert(), rows)
+    insert_rows(db, event, rows)
 
 
 def _write_conversations(db: Connection, organization_id: int, drafts: Sequence[_Draft], idle: timedelta) -> set[int]:
@@ -408,7 +406,7 @@ def add_changes(db: Connection, organization_id: int, ids: Sequence[int]) -> Non
         {"organization_id": organization_id, "seq": seq, "session_id": number}
         for seq, number in zip(seqs, ids, strict=True)
     ]
-    db.execute(change.insert(), rows)
+    insert_rows(db, change, rows)
 
 
 def close_abandoned(db: Connection, organization_id: int, silent_since: datetime, most: int = 100) -> int:

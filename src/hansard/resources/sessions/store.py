@@ -1,6 +1,6 @@
 """All SQL that reads sessions. What writes them is in `intake.py`."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -8,6 +8,7 @@ from typing import Any
 from pydantic_core import from_json
 from sqlalchemy import ColumnElement, Connection, RowMapping, Select, and_, func, select
 
+from hansard.db.hot import rows_among
 from hansard.db.tables import body, change, child, session, snapshot
 from hansard.kit.errors import Invalid, NotFound
 from hansard.kit.ids import find_id
@@ -185,6 +186,11 @@ def get_session_id(text: str) -> int:
     if number is None:
         raise NotFound(f"There is no session {text}.")
     return number
+
+
+def has_any(db: Connection, organization_id: int, sids: Collection[str]) -> bool:
+    """Whether any session has one of these carrier's ids, of whatever service."""
+    return bool(rows_among(db, organization_id, [session.c.id], {"sid": sids}))
 
 
 def get_session_id_by_sid(db: Connection, organization_id: int, service: str, sid: str) -> int:
