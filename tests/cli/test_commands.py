@@ -15,8 +15,11 @@ from urllib.parse import urlencode
 import pytest
 
 from hansard.cli.opening import opened
+from hansard.db.engine import open_database
+from hansard.db.migrate import migrate
 from hansard.kit.settings import Settings
 from hansard.resources.accounts import members
+from hansard.resources.accounts import store as accounts
 from hansard.resources.accounts.schemas import Role
 from tests.conftest import free_port
 from tests.door import Answer, Door
@@ -123,6 +126,15 @@ def test_once_somebody_is_a_member_serve_prints_no_link(data: str) -> None:
         now = datetime.now(UTC)
         database.write(2, lambda db: members.add_member(db, 2, "a@example.com", "A", "x", Role.VIEWER, now))
     assert "Set up your console" not in started_and_stopped(data, free_port())
+
+
+def test_a_server_whose_organization_has_another_name_starts_and_prints_its_link(tmp_path: Path) -> None:
+    settings = Settings(data=tmp_path / "data")
+    migrate(settings)
+    database = open_database(settings)
+    database.write(0, lambda db: accounts.add_organization(db, "Parcels", datetime.now(UTC)))
+    database.close()
+    assert len(set_up_links(started_and_stopped(str(settings.data), free_port()))) == 1
 
 
 def test_links_lead_to_where_people_reach_the_server(data: str) -> None:

@@ -12,7 +12,7 @@ from hansard.app import create_app
 from hansard.cli.demo import load_demo
 from hansard.cli.demo_sound import add_sounds_meanwhile
 from hansard.cli.members import find_set_up_link
-from hansard.cli.opening import DEFAULT_ORGANIZATION, address_of, opened, organization_named, with_settings
+from hansard.cli.opening import address_of, opened, organization_named, with_settings
 from hansard.cli.server import Server
 from hansard.db.engine import AlreadyServed, Database, served
 from hansard.kit.settings import SettingError, Settings, Sourced
@@ -38,7 +38,7 @@ def serve(sourced: Sourced, demo: bool) -> None:
 
 def _say_set_up(settings: Settings, database: Database) -> None:
     """Say, until somebody can sign in, how to become the first."""
-    link = find_set_up_link(settings, database, DEFAULT_ORGANIZATION)
+    link = find_set_up_link(settings, database)
     if link:
         click.echo(f"Set up your console: {link}", err=True)
 
