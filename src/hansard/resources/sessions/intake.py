@@ -31,6 +31,7 @@ from hansard.resources.sessions.packing import PACKING, packed
 from hansard.resources.sessions.snapshots import snapshot_ids
 from hansard.resources.sessions.store import find_bodies, find_rows, has_any
 from hansard.resources.sessions.threads import Move, link_threads, refresh_conversations, thread_of
+from hansard.resources.sessions.totals import change_totals
 from hansard.resources.sessions.turns import json_text
 from hansard.wire import SESSION_KINDS, UNLISTED, Child, Event, moment_of
 
@@ -306,6 +307,7 @@ def _latencies(db: Connection, organization_id: int, draft: _Draft) -> Collectio
 def _write_sessions(db: Connection, organization_id: int, drafts: Sequence[_Draft]) -> None:
     """Insert the new rows; of the others write only what changed, to spare the indexes of what did not."""
     insert_rows(db, session, [draft.row for draft in drafts if draft.before is None])
+    change_totals(db, organization_id, (draft.before for draft in drafts), (draft.row for draft in drafts))
     changes: dict[tuple[str, ...], list[dict[str, Any]]] = {}
     for draft in drafts:
         if draft.before is not None:

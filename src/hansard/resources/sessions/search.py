@@ -17,6 +17,7 @@ from hansard.kit.times import read_moment
 from hansard.resources.sessions.query import Query, Term
 from hansard.resources.sessions.schemas import FoundSession
 from hansard.resources.sessions.store import FIELDS, SNAPSHOT_OF, through_snapshot
+from hansard.resources.sessions.totals import count_all
 
 _UNITS_S = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
 _LENGTH = re.compile(r"(\d{1,9}(?:\.\d{1,6})?)([smhdw]?)")
@@ -72,11 +73,18 @@ def find_sessions(
     if page * limit > LAST_ROW:
         raise Invalid(f"There is no page {page}.")
     matching = _matching(organization_id, query, now)
-    total = db.execute(select(func.count()).select_from(session).where(*matching)).scalar_one()
+    total = _count(db, organization_id, query, matching)
     ids = _ids(db, matching, sort, page * limit, limit) if page * limit < total else []
     items = list_found(db, organization_id, ids)
     pages = -(-total // limit) if limit else None
     return Page(items=items, page=page, page_size=limit, total_pages=pages, total_count=total)
+
+
+def _count(db: Connection, organization_id: int, query: Query, matching: Sequence[ColumnElement[bool]]) -> int:
+    """How many there are; of all, and of all that are no tests, that is known."""
+    if str(query) in ("", "is:live"):
+        return count_all(db, organization_id, with_tests=not query.terms)
+    return int(db.execute(select(func.count()).select_from(session).where(*matching)).scalar_one())
 
 
 def count_sessions_after(db: Connection, organization_id: int, query: Query, now: datetime, after: int) -> int:

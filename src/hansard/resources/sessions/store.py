@@ -30,6 +30,7 @@ from hansard.kit.listing import (
 )
 from hansard.resources.sessions.packing import unpacked
 from hansard.resources.sessions.schemas import Session
+from hansard.resources.sessions.totals import count_all
 from hansard.wire import Child
 
 # The join of the list keeps one organization's snapshots with its sessions.
@@ -133,9 +134,10 @@ def list_sessions(db: Connection, organization_id: int, asked: Asked) -> Page[Se
         keys = keys.join(snapshot, SNAPSHOT_OF)
     if not wanted:
         keys = keys.where(session.c.is_test.is_(False))
-    rows, total = page_of(
-        db, keys, rest, columns, timestamp=session.c.started_at, newest=(session.c.started_at, session.c.id)
-    )
+    is_whole = not (rest.search or rest.start or rest.end)
+    known_total = count_all(db, organization_id, with_tests=wanted) if is_whole else None
+    newest = (session.c.started_at, session.c.id)
+    rows, total = page_of(db, keys, rest, columns, timestamp=newest[0], newest=newest, known_total=known_total)
     found = _sessions(db, organization_id, [row["id"] for row in rows])
     return as_page([_shown(row, asked) for row in found], total, asked)
 
