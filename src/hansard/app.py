@@ -12,6 +12,7 @@ from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from sqlalchemy.exc import DataError, OperationalError
+from sqlalchemy.exc import TimeoutError as NoConnection
 from starlette.exceptions import HTTPException
 
 from hansard import __version__
@@ -64,6 +65,7 @@ def create_app(
     app.state.listener = Listener(database, app.state.blobs, clock)
     app.state.demo = demo
     app.state.throttle = Throttle()
+    app.state.turns = asyncio.Semaphore(database.most_reading)
     app.add_api_route("/healthz", healthz, methods=["GET"], tags=["hansard"])
     for router in (*ROUTERS, *PAGES):
         app.include_router(router)
@@ -73,6 +75,7 @@ def create_app(
     app.add_exception_handler(HTTPException, _say_http)
     app.add_exception_handler(DataError, _say_data_error)
     app.add_exception_handler(OperationalError, _say_unreachable)
+    app.add_exception_handler(NoConnection, _say_no_connection)
     app.add_exception_handler(Exception, _say_our_fault)
     return app
 
@@ -173,6 +176,11 @@ async def _say_data_error(request: Request, _error: Exception) -> Response:
 async def _say_unreachable(request: Request, error: Exception) -> Response:
     _log.error("The database cannot be reached: %s", error)
     busy = Busy("The database cannot be reached.")
+    return _answer(request, busy.status, busy.detail, busy.headers)
+
+
+async def _say_no_connection(request: Request, _error: Exception) -> Response:
+    busy = Busy("Every connection to the database is in use; try again in a moment.")
     return _answer(request, busy.status, busy.detail, busy.headers)
 
 

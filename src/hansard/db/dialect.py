@@ -18,7 +18,7 @@ def lock_organization(db: Connection, organization_id: int) -> None:
     """Let no other transaction write this organization until ours ends.
 
     One writer at a time gives each organization a change log in commit order and no deadlocks: SQLite has a
-    single writer anyway, PostgreSQL takes an advisory lock.
+    single writer anyway, PostgreSQL takes an advisory lock, for which a writer waits a bounded time (`is_held_up`).
     """
     if not is_sqlite(db):
         key = organization_id & 0x7FFFFFFF
@@ -45,3 +45,8 @@ def is_full(error: BaseException | None) -> bool:
             return True
         error = error.__context__
     return False
+
+
+def is_held_up(error: DBAPIError) -> bool:
+    """Whether another server had the organization for so long that waiting for it was given up."""
+    return getattr(error.orig, "sqlstate", None) == "55P03"
