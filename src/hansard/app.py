@@ -19,19 +19,21 @@ from hansard import __version__
 from hansard.console.render import error_page
 from hansard.console.routes import ROUTERS as PAGES
 from hansard.console.throttle import Throttle
+from hansard.db.counters import take_turn
 from hansard.db.engine import Database
 from hansard.kit.blobs import open_blobs
 from hansard.kit.errors import Busy, HansardError, NotFound
 from hansard.kit.settings import Settings
 from hansard.resources.accounts.access import Anybody
 from hansard.resources.accounts.schemas import Organization
-from hansard.resources.accounts.store import list_organizations
+from hansard.resources.accounts.store import EVERYBODY, list_organizations
 from hansard.resources.ingest.otlp.traces import sweep_traces
 from hansard.resources.recordings.job import Listener
 from hansard.resources.routers import ROUTERS
 from hansard.resources.sessions.intake import close_abandoned
 
 SWEEP_EVERY_S = 30.0
+_SWEPT_FOR = timedelta(seconds=SWEEP_EVERY_S - 2)
 _log = logging.getLogger("hansard")
 
 
@@ -110,10 +112,19 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
 async def _sweep_for_ever(app: FastAPI) -> None:
     while True:
         try:
-            await sweep(app.state.database, app.state.settings, app.state.clock())
+            if await _is_our_turn(app.state.database, app.state.clock()):
+                await sweep(app.state.database, app.state.settings, app.state.clock())
         except Exception:
             _log.exception("The sweeper could not close abandoned sessions; it will try again.")
         await asyncio.sleep(SWEEP_EVERY_S)
+
+
+async def _is_our_turn(database: Database, now: datetime) -> bool:
+    """Of the servers that share a PostgreSQL one sweeps each time; two would do no harm, but the work twice."""
+    if database.folder:
+        return True
+    asking = partial(take_turn, organization_id=EVERYBODY, name="sweep", now=now, every=_SWEPT_FOR)
+    return await asyncio.wrap_future(database.writer.submit(EVERYBODY, asking))
 
 
 async def sweep(database: Database, settings: Settings, now: datetime) -> int:

@@ -42,8 +42,8 @@ def check_workers(settings: Settings) -> None:
 
 def run_workers(settings: Settings, demo: Organization | None) -> int:
     """Serve with several processes until SIGINT or SIGTERM; give the exit code: 0 when that was what ended it."""
-    listening = configured(settings).bind_socket()  # exits with `NOT_STARTED` when the port is taken
-    return _Workers(settings, listening, demo).run()
+    with configured(settings).bind_socket() as listening:  # exits with `NOT_STARTED` when the port is taken
+        return _Workers(settings, listening, demo).run()
 
 
 class _Workers:
@@ -124,6 +124,9 @@ def work(
     database = open_database(settings)
     try:
         run_server(settings, make_app(settings, database, demo, adds_sounds=number == 0), listening)
+    except SettingError as error:
+        _say(f"Error: {error}")
+        sys.exit(NOT_STARTED)
     finally:
         database.close()
 
