@@ -3,11 +3,12 @@
 import json
 import os
 import signal
+import socket
 import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
@@ -66,7 +67,7 @@ def is_alive(pid: int) -> bool:
         return False
 
 
-def until(is_so: Callable[[], bool], within_s: float = 20) -> None:
+def until(is_so: Callable[[], bool], within_s: float = 40) -> None:
     deadline = time.monotonic() + within_s
     while not is_so():
         assert time.monotonic() < deadline, "it did not come to be"
@@ -114,6 +115,7 @@ def test_a_process_that_dies_is_started_again_and_all_end_when_told_to(postgres:
     assert "Traceback" not in said_of_it
 
 
+@pytest.mark.long
 def test_told_to_end_all_processes_write_what_they_acknowledge(postgres: Postgres, tmp_path: Path) -> None:
     url, port = postgres.fresh(), free_port()
     acknowledged: set[str] = set()
@@ -145,6 +147,23 @@ def test_told_to_end_all_processes_write_what_they_acknowledge(postgres: Postgre
         stored = set(db.exec_driver_sql("SELECT sid FROM session WHERE organization_id = 1").scalars())
     database.close()
     assert acknowledged <= stored <= sent
+
+
+@pytest.mark.long
+def test_connections_that_come_together_are_dealt_out_over_the_processes(postgres: Postgres, tmp_path: Path) -> None:
+    port = free_port()
+    with served(postgres.fresh(), port, tmp_path / "log") as process, ExitStack() as held:
+        until(lambda: all(sockets_of(pid) for pid in children(process.pid)))
+        time.sleep(1)  # until both listen
+        before = {pid: sockets_of(pid) for pid in children(process.pid)}
+        for _ in range(40):
+            held.enter_context(socket.create_connection(("127.0.0.1", port)))
+        until(lambda: sum(sockets_of(pid) - count for pid, count in before.items()) >= 40)
+        assert min(sockets_of(pid) - count for pid, count in before.items()) >= 5
+
+
+def sockets_of(pid: int) -> int:
+    return sum(os.readlink(one).startswith("socket:") for one in Path(f"/proc/{pid}/fd").iterdir())
 
 
 def test_kill_9_of_the_parent_ends_its_processes_too(postgres: Postgres, tmp_path: Path) -> None:

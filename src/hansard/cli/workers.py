@@ -1,10 +1,9 @@
-"""`hansard serve --workers N`: processes that listen on one socket, and the parent that keeps them going.
+"""`hansard serve --workers N`: processes that listen on one port, and the parent that keeps them going.
 
-Each is a server of its own; what they share is the socket and PostgreSQL. They end with their parent, whichever way
+Each is a server of its own; what they share is the port and PostgreSQL. They end with their parent, whichever way
 that ends: each holds the reading end of a pipe that nobody writes to, and sees it close.
 """
 
-import contextlib
 import os
 import signal
 import socket
@@ -12,6 +11,8 @@ import sys
 import threading
 import time
 from collections import deque
+from collections.abc import Sequence
+from contextlib import ExitStack, suppress
 from multiprocessing import connection, get_context
 from multiprocessing.context import SpawnProcess
 from typing import Any
@@ -42,14 +43,34 @@ def check_workers(settings: Settings) -> None:
 
 def run_workers(settings: Settings, demo: Organization | None) -> int:
     """Serve with several processes until SIGINT or SIGTERM; give the exit code: 0 when that was what ended it."""
-    with configured(settings).bind_socket() as listening:  # exits with `NOT_STARTED` when the port is taken
-        return _Workers(settings, listening, demo).run()
+    with ExitStack() as open_until_then:
+        return _Workers(settings, _bound(settings, open_until_then), demo).run()
+
+
+def _bound(settings: Settings, until: ExitStack) -> list[socket.socket]:
+    """A socket for each process, bound to the one port; exits with `NOT_STARTED` when that is taken.
+
+    Linux deals new connections out evenly over sockets that share a port; of one socket that all listen on, whoever
+    is awake takes all that wait. The parent keeps them open, so that who connects while a process is started again
+    waits for it. Elsewhere there is one socket for all.
+    """
+    only = until.enter_context(configured(settings).bind_socket())
+    if sys.platform != "linux":
+        return [only] * settings.workers
+    address = only.getsockname()
+    only.close()
+    made = [until.enter_context(socket.socket(only.family)) for _ in range(settings.workers)]
+    for one in made:
+        one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        one.bind(address)
+    return made
 
 
 class _Workers:
     """The parent: starts its processes, and again what died, until it is told to end."""
 
-    def __init__(self, settings: Settings, listening: socket.socket, demo: Organization | None) -> None:
+    def __init__(self, settings: Settings, listening: Sequence[socket.socket], demo: Organization | None) -> None:
         self._settings = settings
         self._listening = listening
         self._demo = demo
@@ -72,7 +93,7 @@ class _Workers:
         self._is_told = True
 
     def _start(self, number: int) -> None:
-        given = (self._settings, self._listening, self._parent, self._demo, number)
+        given = (self._settings, self._listening[number], self._parent, self._demo, number)
         process = _spawning.Process(target=work, args=given, name=f"hansard-{number + 1}")
         process.start()
         self._running[number] = process
@@ -132,7 +153,7 @@ def work(
 
 
 def _end_with(parent: "connection.Connection[Any, Any]") -> None:
-    with contextlib.suppress(EOFError, OSError):
+    with suppress(EOFError, OSError):
         parent.recv()
     os.kill(os.getpid(), signal.SIGTERM)
     time.sleep(END_WITHIN_S)
