@@ -27,6 +27,9 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import TIMESTAMP
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
+# What a cluster keeps whole on every machine; every other table it can cut by the organization.
+REFERENCE_TABLES = frozenset({"organization"})
+
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
