@@ -63,6 +63,7 @@ COLUMNS = (
     Column("target", "To", "target"),
     Column("turns", "Turns", "turns", is_number=True),
     Column("interruptions", "Interruptions", is_number=True),
+    Column("response", "Response (p95)", is_number=True),
     Column("model", "Model"),
     Column("signs", "Signs"),
     Column("label", "Label"),

@@ -38,6 +38,7 @@ class FoundSession(Session):
     interruption_count: int = 0
     has_tool_error: bool = False
     has_recording: bool = False
+    response_p95_ms: int | None = None
     label_code: str | None = None
     llm_model: str | None = None
 

@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from decimal import Decimal
 from functools import partial
 from typing import Any
 
@@ -17,9 +18,10 @@ from hansard.kit.times import read_moment
 from hansard.resources.sessions.query import Query, Term
 from hansard.resources.sessions.schemas import FoundSession
 from hansard.resources.sessions.store import FIELDS, SNAPSHOT_OF, through_snapshot
+from hansard.resources.sessions.traits import has_trait, list_words
 
-_UNITS_S = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
-_LENGTH = re.compile(r"(\d{1,9}(?:\.\d{1,6})?)([smhdw]?)")
+_UNITS_MS = {"": 1000, "ms": 1, "s": 1000, "m": 60_000, "h": 3_600_000, "d": 86_400_000, "w": 7 * 86_400_000}
+_LENGTH = re.compile(r"(\d{1,9}(?:\.\d{1,6})?)(ms|[smhdw]?)")
 _SIGN = re.compile(r"(>=|<=|>|<|)(.*)")
 LAST_ROW = 10**9
 
@@ -123,6 +125,7 @@ _MORE = (
     session.c.interruption_count,
     session.c.has_tool_error,
     session.c.has_recording,
+    session.c.response_p95_ms,
     session.c.received_at,
     snapshot.c.llm_model,
 )
@@ -136,14 +139,15 @@ def _found(row: Mapping[Any, Any]) -> FoundSession:
 
 
 def list_values(db: Connection, organization_id: int) -> dict[str, list[str]]:
-    """What was seen so far of agents, prompts, versions, models and channels: suggestions for a filter."""
+    """What was seen so far of agents, prompts, models, channels and traits: suggestions for a filter."""
     seen = {
         "agent": snapshot.c.agent_name,
         "prompt": snapshot.c.prompt_name,
         "model": snapshot.c.llm_model,
         "channel": snapshot.c.channel_manager_type,
     }
-    return {name: _seen(db, organization_id, column) for name, column in seen.items()}
+    words = {name: list_words(db, organization_id, kind) for name, (_, (kind, *_)) in _TRAITS.items()}
+    return {name: _seen(db, organization_id, column) for name, column in seen.items()} | words
 
 
 def _seen(db: Connection, organization_id: int, column: ColumnElement[Any]) -> list[str]:
@@ -157,9 +161,12 @@ def _matching(organization_id: int, query: Query, now: datetime) -> list[ColumnE
 
 
 def _where(wheres: "Mapping[str, Where]", term: Term) -> ColumnElement[bool]:
-    """What is unknown is not found, and found where the term is turned round."""
-    found = or_(*(func.coalesce(wheres[term.field](value), false()) for value in term.values))
-    return not_(found) if term.is_not else found
+    """What is unknown is not found, and found where the term is turned round.
+
+    Only there it is said, for it keeps both databases from their indexes.
+    """
+    found = or_(*(wheres[term.field](value) for value in term.values))
+    return not_(func.coalesce(found, false())) if term.is_not else found
 
 
 def _ids(db: Connection, matching: Sequence[ColumnElement[bool]], sort: Sort, offset: int, limit: int) -> list[int]:
@@ -200,17 +207,30 @@ def _wheres(organization_id: int, now: datetime) -> dict[str, Where]:
         "to": target,
         "label": partial(_label, organization_id),
         "duration": lambda value: _ranged(session.c.duration_s, value),
+        "response": lambda value: _ranged(session.c.response_p95_ms, value, unit_ms=1),
         "turns": lambda value: _ranged(session.c.turn_count, value),
+        "interruptions": lambda value: _ranged(session.c.interruption_count, value),
         "is": _is,
         "has": _has,
-        "since": lambda value: session.c.started_at >= _before(now, _seconds(value)),
+        "since": lambda value: session.c.started_at >= _before(now, _length(value)),
         "after": lambda value: session.c.started_at >= read_moment(value),
         "before": lambda value: session.c.started_at < read_moment(value),
         "id": _id,
         "sid": lambda value: session.c.sid == value,
         "conversation": lambda value: session.c.conversation_id == value,
         "text": lambda value: or_(source(value), target(value), session.c.sid == value, _id(value)),
+        **{name: partial(has_trait, organization_id, *where) for name, where in _TRAITS.items()},
     }
+
+
+# Of each field, which set of a session's traits is asked, and for which kinds of them.
+_TRAITS: Mapping[str, tuple[ColumnElement[Any], tuple[str, ...]]] = {
+    "language": (session.c.trait_set_id, ("language",)),
+    "tool": (session.c.trait_set_id, ("tool",)),
+    "failed": (session.c.trait_set_id, ("failed",)),
+    "category": (session.c.trait_set_id, ("category",)),
+    "metadata": (session.c.metadata_set_id, ("metadata", "value")),
+}
 
 
 def _id(value: str) -> ColumnElement[bool]:
@@ -247,7 +267,7 @@ def _label(organization_id: int, value: str) -> ColumnElement[bool]:
 def _is(value: str) -> ColumnElement[bool]:
     return {
         "running": session.c.ended_at.is_(None),
-        "ended": session.c.ended_at.is_not(None),
+        "ended": session.c.duration_s.is_not(None),  # which every ended session has, and the list's index covers
         "abandoned": session.c.is_abandoned.is_(True),
         "test": session.c.is_test.is_(True),
         "live": session.c.is_test.is_(False),
@@ -263,22 +283,24 @@ def _has(value: str) -> ColumnElement[bool]:
     }[value]
 
 
-def _ranged(column: ColumnElement[Any], value: str) -> ColumnElement[bool]:
-    """`>60`, `<=5m`, `1m..2m` (both ends included), or the very same number."""
+def _ranged(column: ColumnElement[Any], value: str, unit_ms: int = 1000) -> ColumnElement[bool]:
+    """`>60`, `<=5m`, `1m..2m` (both ends included), or the very same number. The column counts in units."""
     least, dots, most = value.partition("..")
     if dots:
-        return and_(column >= _seconds(least), column <= _seconds(most))
+        return and_(column >= _length(least, unit_ms), column <= _length(most, unit_ms))
     found = _SIGN.fullmatch(value)
-    sign, limit = (found[1], _seconds(found[2])) if found else ("", _seconds(value))
+    sign, text = (found[1], found[2]) if found else ("", value)
+    limit = _length(text, unit_ms)
     signs = {">": column > limit, ">=": column >= limit, "<": column < limit, "<=": column <= limit}
     return signs.get(sign, column == limit)
 
 
-def _seconds(value: str) -> float:
+def _length(value: str, unit_ms: int = 1000) -> float:
+    """A length of time in units of so many milliseconds, seconds unless said otherwise."""
     found = _LENGTH.fullmatch(value.strip())
     if found is None:
         raise Invalid(f"{value!r} is no number and no length of time; write 90, 90s, 5m, 24h or 7d.")
-    return float(found[1]) * _UNITS_S[found[2]]
+    return float(Decimal(found[1]) * _UNITS_MS[found[2]] / unit_ms)
 
 
 def _before(now: datetime, seconds: float) -> datetime:
