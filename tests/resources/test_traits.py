@@ -13,6 +13,8 @@ from tests.conftest import House
 from tests.door import Door
 from tests.make import START, at, called, end, make_call, make_event, make_sid, measured, said, start
 
+EQUALS: dict[str, Any] = {"a=b": "c=d"}
+
 
 def found(door: Door, q: str) -> list[str]:
     answer = door.get("/hansard/v1/sessions", q=q, sort="source")
@@ -36,7 +38,7 @@ def test_each_trait_finds_its_sessions_alone_and_with_others(house: House) -> No
             called("A", "find_slot", 3, error="busy"),
             called("A", "book", 4, result=1),
             label("A", "Slow", "Wrong answer"),
-            start("B", source="2", customer_tier="silver", beta=True, seats=3, share=0.5, **{"a=b": "c=d"}),
+            start("B", source="2", customer_tier="silver", beta=True, seats=3, share=0.5, **EQUALS),
             said("B", "user", "Hello", 1, lang="en"),
             called("B", "find_slot", 3, result=1, error=None),
             label("B", "slow"),
@@ -104,7 +106,8 @@ def test_sessions_that_have_the_same_traits_share_them(house: House) -> None:
 @pytest.mark.parametrize("name", ["nul\0", "x" * 300, "Ünï=çødé", "", "a\\b%_'\""])
 def test_odd_keys_and_values_are_found_by_what_was_sent(house: House, name: str) -> None:
     door = house.door()
-    door.send([start("A", **{name or "k": name}), said("A", "user", "?", 1, lang=name or "k")])
+    sent: dict[str, Any] = {name or "k": name}
+    door.send([start("A", **sent), said("A", "user", "?", 1, lang=name or "k")])
     if "\0" in name:
         return
     key = (name or "k").replace("\\", "\\\\").replace('"', '\\"')

@@ -3,7 +3,6 @@
 `waterfall.py` tells the same of every answer, with its parts; here it must be cheap enough to be done at intake.
 """
 
-import math
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import timedelta
 
@@ -29,7 +28,7 @@ def response_p95_ms(children: Iterable[Child]) -> int | None:
             if data["category"] == "turn" and data.get("label") in WHOLE and data["duration_ms"] >= 0:
                 measured.append(data["duration_ms"])
     values = sorted(measured or _between_ms(messages))
-    return round(values[math.ceil(0.95 * len(values)) - 1]) if values else None
+    return round(values[-(-95 * len(values) // 100) - 1]) if values else None
 
 
 def _between_ms(messages: Sequence[Child]) -> Iterator[float]:

@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel
 
+from hansard.kit.listing import Page
 from hansard.session import Session as Session
 
 
@@ -41,6 +42,12 @@ class FoundSession(Session):
     response_p95_ms: int | None = None
     label_code: str | None = None
     llm_model: str | None = None
+
+
+class FoundPage(Page[FoundSession]):
+    """A page of sessions found, and the place behind it: null where nothing follows."""
+
+    next: str | None = None
 
 
 class SessionText(BaseModel):

@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
 from functools import partial
@@ -13,47 +12,18 @@ from sqlalchemy import ColumnElement, Connection, Select, and_, false, func, not
 from hansard.db.tables import label, session, snapshot
 from hansard.kit.errors import Invalid
 from hansard.kit.ids import find_id
-from hansard.kit.listing import MOST_PER_PAGE, Page, contains, exact, number
+from hansard.kit.listing import MOST_PER_PAGE, Column, contains, exact, number
 from hansard.kit.times import read_moment
+from hansard.resources.sessions.order import NEWEST, Cursor, Sort, cursor_behind
 from hansard.resources.sessions.query import Query, Term
-from hansard.resources.sessions.schemas import FoundSession
-from hansard.resources.sessions.store import FIELDS, SNAPSHOT_OF, through_snapshot
+from hansard.resources.sessions.schemas import FoundPage, FoundSession
+from hansard.resources.sessions.store import FIELDS, SNAPSHOT_OF
 from hansard.resources.sessions.traits import has_trait, list_words
 
 _UNITS_MS = {"": 1000, "ms": 1, "s": 1000, "m": 60_000, "h": 3_600_000, "d": 86_400_000, "w": 7 * 86_400_000}
 _LENGTH = re.compile(r"(\d{1,9}(?:\.\d{1,6})?)(ms|[smhdw]?)")
 _SIGN = re.compile(r"(>=|<=|>|<|)(.*)")
 LAST_ROW = 10**9
-
-SORTS: Mapping[str, ColumnElement[Any]] = {
-    "started": session.c.started_at,
-    "duration": session.c.duration_s,
-    "turns": session.c.turn_count,
-    "agent": snapshot.c.agent_name,
-    "source": session.c.source,
-    "target": session.c.target,
-}
-
-
-@dataclass(frozen=True)
-class Sort:
-    """By what a list is ordered. Nulls come last either way."""
-
-    by: str = "started"
-    is_upwards: bool = False
-
-    def __str__(self) -> str:
-        return self.by if self.is_upwards else f"-{self.by}"
-
-
-def read_sort(text: str) -> Sort:
-    """Read `duration` or `-duration`; newest first for an empty text. Raises Invalid."""
-    by = text.removeprefix("-")
-    if not text:
-        return Sort()
-    if by not in SORTS:
-        raise Invalid(f"Sessions cannot be sorted by {by!r}; there are {', '.join(SORTS)}.")
-    return Sort(by, not text.startswith("-"))
 
 
 def find_sessions(
@@ -62,29 +32,41 @@ def find_sessions(
     query: Query,
     now: datetime,
     *,
-    sort: Sort = Sort(),
+    sort: Sort = NEWEST,
     page: int = 0,
     limit: int = 50,
-) -> Page[FoundSession]:
-    """A page, from 0, of the sessions a filter finds, and their exact number. Test sessions are among them.
+    after: Cursor | None = None,
+    with_total: bool = True,
+) -> FoundPage:
+    """A page, from 0 or `after` a place, of the sessions a filter finds. Test sessions are among them.
 
-    Raises Invalid for a value that means nothing.
+    With their exact number, on all pages together, unless it is not wanted. Raises Invalid for a value that means
+    nothing.
     """
     limit = min(limit, MOST_PER_PAGE)
     if page * limit > LAST_ROW:
         raise Invalid(f"There is no page {page}.")
     matching = _matching(organization_id, query, now)
-    total = db.execute(select(func.count()).select_from(session).where(*matching)).scalar_one()
-    ids = _ids(db, matching, sort, page * limit, limit) if page * limit < total else []
-    items = list_found(db, organization_id, ids)
-    pages = -(-total // limit) if limit else None
-    return Page(items=items, page=page, page_size=limit, total_pages=pages, total_count=total)
+    beyond = [after.beyond()] if after else []
+    ids = _ids(db, [*matching, *beyond], sort, page * limit, limit + 1)
+    total = pages = None
+    if with_total:
+        is_last = len(ids) <= limit and not after and (len(ids) > 0 or page == 0)
+        total = page * limit + len(ids) if is_last else _count(db, matching)
+        pages = -(-total // limit) if limit else None
+    items = list_found(db, organization_id, ids[:limit])
+    following = str(cursor_behind(items[-1], sort)) if items and len(ids) > limit else None
+    return FoundPage(items=items, page=page, page_size=limit, total_pages=pages, total_count=total, next=following)
+
+
+def _count(db: Connection, matching: Sequence[ColumnElement[bool]]) -> int:
+    return int(db.execute(select(func.count()).select_from(session).where(*matching)).scalar_one())
 
 
 def count_sessions_after(db: Connection, organization_id: int, query: Query, now: datetime, after: int) -> int:
     """How many sessions with an id above `after` a filter finds: those that came since a page was shown."""
     matching = [*_matching(organization_id, query, now), session.c.id > after]
-    return int(db.execute(select(func.count()).select_from(session).where(*matching)).scalar_one())
+    return _count(db, matching)
 
 
 def find_neighbours(
@@ -173,11 +155,7 @@ def _ids(db: Connection, matching: Sequence[ColumnElement[bool]], sort: Sort, of
     keys: Select[Any] = select(session.c.id).where(*matching)
     if sort.by == "agent":
         keys = keys.join(snapshot, SNAPSHOT_OF)
-    column = SORTS[sort.by]
-    order = [one.asc() if sort.is_upwards else one.desc() for one in (column, session.c.id)]
-    if getattr(column, "nullable", True):
-        order[0] = order[0].nulls_last()
-    return list(db.execute(keys.order_by(*order).limit(limit).offset(offset)).scalars())
+    return list(db.execute(keys.order_by(*sort.order()).limit(limit).offset(offset)).scalars())
 
 
 Where = Callable[[str], ColumnElement[bool]]
@@ -185,23 +163,14 @@ Where = Callable[[str], ColumnElement[bool]]
 
 def _wheres(organization_id: int, now: datetime) -> dict[str, Where]:
     """What each field of the filter asks of a session."""
-    seen_as = partial(through_snapshot, organization_id, session.c.snapshot_id)
-    agent = seen_as(contains(snapshot.c.agent_name_folded, snapshot.c.agent_name)).where
-    agent_id = seen_as(exact(snapshot.c.agent_id)).where
-    prompt = seen_as(contains(snapshot.c.prompt_name_folded, snapshot.c.prompt_name)).where
-    prompt_id = seen_as(exact(snapshot.c.prompt_id)).where
-    service = seen_as(contains(snapshot.c.service_folded, snapshot.c.channel_manager_service)).where
-    channel = seen_as(contains(snapshot.c.type_folded, snapshot.c.channel_manager_type)).where
     source = contains(session.c.source_folded, session.c.source).where
     target = contains(session.c.target_folded, session.c.target).where
     return {
-        "agent": lambda value: or_(agent(value), agent_id(value)),
-        "prompt": lambda value: or_(prompt(value), prompt_id(value)),
+        **{name: partial(_seen_as, organization_id, columns) for name, columns in _SNAPSHOTS.items()},
         "version": partial(_version, organization_id),
         "model": lambda value: _snapshots(
             organization_id, func.lower(snapshot.c.llm_model).contains(value.lower(), autoescape=True)
         ),
-        "channel": lambda value: or_(service(value), channel(value)),
         "direction": _direction,
         "from": source,
         "to": target,
@@ -216,9 +185,9 @@ def _wheres(organization_id: int, now: datetime) -> dict[str, Where]:
         "after": lambda value: session.c.started_at >= read_moment(value),
         "before": lambda value: session.c.started_at < read_moment(value),
         "id": _id,
-        "sid": lambda value: session.c.sid == value,
+        "sid": partial(_sid, organization_id),
         "conversation": lambda value: session.c.conversation_id == value,
-        "text": lambda value: or_(source(value), target(value), session.c.sid == value, _id(value)),
+        "text": lambda value: or_(source(value), target(value), _sid(organization_id, value), _id(value)),
         **{name: partial(has_trait, organization_id, *where) for name, where in _TRAITS.items()},
     }
 
@@ -236,6 +205,28 @@ _TRAITS: Mapping[str, tuple[ColumnElement[Any], tuple[str, ...]]] = {
 def _id(value: str) -> ColumnElement[bool]:
     found = find_id(value)
     return false() if found is None else session.c.id == found
+
+
+def _sid(organization_id: int, value: str) -> ColumnElement[bool]:
+    """By the key first: beside other terms both databases would rather walk the list, which does not hold it."""
+    same = select(session.c.id).where(session.c.organization_id == organization_id, session.c.sid == value)
+    found: ColumnElement[bool] = session.c.id.in_(same)
+    return found
+
+
+# Of each field, which columns of the snapshots are asked.
+_SNAPSHOTS: Mapping[str, tuple[Column, ...]] = {
+    "agent": (contains(snapshot.c.agent_name_folded, snapshot.c.agent_name), exact(snapshot.c.agent_id)),
+    "prompt": (contains(snapshot.c.prompt_name_folded, snapshot.c.prompt_name), exact(snapshot.c.prompt_id)),
+    "channel": (
+        contains(snapshot.c.service_folded, snapshot.c.channel_manager_service),
+        contains(snapshot.c.type_folded, snapshot.c.channel_manager_type),
+    ),
+}
+
+
+def _seen_as(organization_id: int, columns: Sequence[Column], value: str) -> ColumnElement[bool]:
+    return _snapshots(organization_id, or_(*(column.where(value) for column in columns)))
 
 
 def _snapshots(organization_id: int, which: ColumnElement[bool]) -> ColumnElement[bool]:
@@ -266,8 +257,8 @@ def _label(organization_id: int, value: str) -> ColumnElement[bool]:
 
 def _is(value: str) -> ColumnElement[bool]:
     return {
-        "running": session.c.ended_at.is_(None),
-        "ended": session.c.duration_s.is_not(None),  # which every ended session has, and the list's index covers
+        "running": session.c.duration_s.is_(None),  # every ended session has one, and the list's index covers it
+        "ended": session.c.duration_s.is_not(None),
         "abandoned": session.c.is_abandoned.is_(True),
         "test": session.c.is_test.is_(True),
         "live": session.c.is_test.is_(False),
