@@ -289,7 +289,7 @@ def _range(
 ) -> tuple[str, Test]:
     """`>3`, `2..5`, `7`: around what a session has. `per_unit` is how many the column counts to a second."""
     least = round(max(0, (near or 0) + dice.choice((-1, 0, 0, 1))), 3)
-    most = least + dice.choice((0, 1, 30))
+    most = round(least + dice.choice((0, 1, 30)), 3)
     sign = dice.choice((">", ">=", "<", "<=", "", ".."))
     tests: dict[str, Callable[[float], bool]] = {
         ">": lambda value: value > least,
@@ -324,7 +324,7 @@ def _words(name: str, one: Facts) -> list[str]:
         "from": [fields.get("source"), (fields.get("source") or "")[2:6]],
         "to": [fields.get("target"), (fields.get("target") or "")[2:6]],
         "label": [one.label, "good", "none"],
-        "language": [*one.languages, *(lang[:2] for lang in one.languages), "EN"],
+        "language": [*one.languages, *(lang[:2] for lang in one.languages), "EN", "e"],
         "tool": [*one.tools, *(tool.upper() for tool in one.tools), "book"],
         "failed": [*one.failed, *one.tools],
         "category": [*one.categories, *(name.upper() for name in one.categories), "slow"],

@@ -140,6 +140,7 @@ def test_a_thousand_keys_are_taken_and_found(house: House) -> None:
             750,
         ),
         ([said("A", "user", "a line", 1), said("A", "user", "and one", 2), said("A", "agent", "yes", 3.5)], 1500),
+        ([said("A", "user", "Hi", 1, ended_at=at(2)), said("A", "agent", "at once", 2)], 0),
         ([said("A", "user", "no end", 1, started_at=at(1)), said("A", "agent", "yes", 3.5)], None),
         ([said("A", "agent", "Hello?", 1), said("A", "agent", "Hello?", 2)], None),
     ],
