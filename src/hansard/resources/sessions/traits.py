@@ -7,6 +7,7 @@ be six times as large and, counting a common one, ten times as slow.
 
 import hashlib
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from functools import lru_cache
 from itertools import islice
 from typing import Any
 
@@ -57,12 +58,19 @@ def _storable(found: Iterable[Trait]) -> set[Trait]:
 
 def word_of(kind: str, text: str) -> str:
     """A word as it is stored and asked for: in one case, and a long one shortened to what tells it from others."""
+    return _short_word(kind, text) if len(text) <= LONGEST_WORD else _word(kind, text)
+
+
+def _word(kind: str, text: str) -> str:
     word = fold(text, len(text) * 18) or ""  # what folding can make of it at most
     if kind == "language":
         word = word.replace("_", "-")
     if len(word) <= LONGEST_WORD:
         return word
     return word[:LONGEST_WORD] + "…" + hashlib.sha256(word.encode()).hexdigest()
+
+
+_short_word = lru_cache(maxsize=4096)(_word)  # for the same few languages and tools are in every session
 
 
 def trait_sets(
