@@ -21,6 +21,7 @@ from hansard.resources.labels.schemas import label_by_person
 from hansard.resources.labels.store import add_label
 from hansard.resources.sessions import query as filters
 from hansard.resources.sessions.access import Idle
+from hansard.resources.sessions.order import read_sort
 from hansard.resources.sessions.query import Query as Filter
 from hansard.resources.sessions.query import Term, read_query
 from hansard.resources.sessions.schemas import FoundSession
@@ -28,7 +29,6 @@ from hansard.resources.sessions.search import (
     count_sessions_after,
     find_sessions,
     list_values,
-    read_sort,
 )
 from hansard.resources.sessions.store import count_sessions
 
@@ -63,6 +63,7 @@ COLUMNS = (
     Column("target", "To", "target"),
     Column("turns", "Turns", "turns", is_number=True),
     Column("interruptions", "Interruptions", is_number=True),
+    Column("response", "Response (p95)", is_number=True),
     Column("model", "Model"),
     Column("signs", "Signs"),
     Column("label", "Label"),

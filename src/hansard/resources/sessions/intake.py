@@ -28,10 +28,12 @@ from hansard.resources.sessions.header import (
 from hansard.resources.sessions.histograms import Cell, Counts, add_counts, count_latencies, day_of
 from hansard.resources.sessions.labelling import label_row, shown_label_id
 from hansard.resources.sessions.packing import PACKING, packed
+from hansard.resources.sessions.response import response_p95_ms
 from hansard.resources.sessions.snapshots import snapshot_ids
 from hansard.resources.sessions.store import find_bodies, find_rows, has_any
 from hansard.resources.sessions.threads import Move, link_threads, refresh_conversations, thread_of
 from hansard.resources.sessions.totals import change_totals
+from hansard.resources.sessions.traits import metadata_traits, trait_sets, traits
 from hansard.resources.sessions.turns import json_text
 from hansard.wire import SESSION_KINDS, UNLISTED, Child, Event, moment_of
 
@@ -192,8 +194,13 @@ def _describe(db: Connection, organization_id: int, drafts: Sequence[_Draft], no
     said = [(draft.row["service"], head.fields) for draft, head in zip(drafts, heads, strict=True)]
     snapshots = snapshot_ids(db, organization_id, said)
     added, shown = _add_labels(db, organization_id, drafts)
-    for draft, head, snapshot_id in zip(drafts, heads, snapshots, strict=True):
+    seen = [(draft.row["trait_set_id"], traits(draft.fresh.values())) for draft in drafts]
+    told = [(None, metadata_traits(head.metadata)) for head in heads]
+    sets = trait_sets(db, organization_id, [*seen, *told])
+    sets_of_each = zip(sets[: len(drafts)], sets[len(drafts) :], strict=True)
+    for draft, head, snapshot_id, of_each in zip(drafts, heads, snapshots, sets_of_each, strict=True):
         row = draft.row
+        row["trait_set_id"], row["metadata_set_id"] = of_each
         _set_times(draft, head)
         _count(draft)
         row |= fields_of(head.fields)
@@ -201,6 +208,7 @@ def _describe(db: Connection, organization_id: int, drafts: Sequence[_Draft], no
             "snapshot_id": snapshot_id,
             "label_id": shown.get(draft.id, row["label_id"]),
             "metadata": to_json(head.metadata).decode() if head.metadata else None,
+            "response_p95_ms": response_p95_ms(draft.children) if row["ended_at"] else None,
             "received_at": now,
         }
         row["thread"] = thread_of(row["service"], head.fields)
@@ -434,6 +442,7 @@ def close_abandoned(db: Connection, organization_id: int, silent_since: datetime
         row["ended_at"] = row["last_at"] or row["started_at"]
         row |= {"is_abandoned": True, "end_reason": "abandoned"}
         row["duration_s"] = duration_s(header(draft.children), row["started_at"], row["ended_at"])
+        row["response_p95_ms"] = response_p95_ms(draft.children)
     if drafts:
         _write_sessions(db, organization_id, drafts)
         _write_children(db, organization_id, drafts)

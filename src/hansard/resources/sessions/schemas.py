@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel
 
+from hansard.kit.listing import Page
 from hansard.session import Session as Session
 
 
@@ -38,8 +39,15 @@ class FoundSession(Session):
     interruption_count: int = 0
     has_tool_error: bool = False
     has_recording: bool = False
+    response_p95_ms: int | None = None
     label_code: str | None = None
     llm_model: str | None = None
+
+
+class FoundPage(Page[FoundSession]):
+    """A page of sessions found, and the place behind it: null where nothing follows."""
+
+    next: str | None = None
 
 
 class SessionText(BaseModel):

@@ -10,7 +10,7 @@ from alembic import op
 from hansard.db.tables import Bytewise
 
 revision = "0006"
-down_revision = "0003"
+down_revision = "0005"
 
 _KEY = ("organization_id", "day", "snapshot_id", "is_test", "category", "label")
 
