@@ -15,6 +15,7 @@ from hansard.resources.sessions.query import read_query
 from hansard.resources.sessions.schemas import (
     FoundSession,
     InspectLatencyResponse,
+    SearchedSession,
     Session,
     SessionData,
     SessionRecord,
@@ -28,6 +29,8 @@ from hansard.resources.sessions.transcript import transcript
 from hansard.resources.sessions.turns import tool_calls
 
 router = APIRouter()
+
+MOST_SEARCHED = 100  # sessions whose records one answer reads
 
 Listed = Annotated[Asked, Depends(asked(store.NAMES))]
 
@@ -136,6 +139,19 @@ def find_sessions(
     """The sessions a filter finds, test sessions among them, newest first, and their exact number."""
     mine = caller.organization_id
     return search.find_sessions(db, mine, read_query(q), now, sort=search.read_sort(sort), page=page, limit=limit)
+
+
+@router.get("/hansard/v1/sessions/search", tags=["hansard"], response_model_by_alias=False)
+def search_sessions(
+    db: Reading,
+    caller: Reader,
+    now: Now,
+    q: Annotated[str, Query(description='Words, phrases and any other terms: `refund "cancel my order" label:BAD`.')],
+    page: Annotated[int, Query(ge=0, le=LAST_PAGE, description="The page, from 0.")] = 0,
+    limit: Annotated[int, Query(ge=1, le=MOST_SEARCHED)] = 25,
+) -> Page[SearchedSession]:
+    """The sessions a filter finds, newest first, their exact number, and where in each the words are."""
+    return search.search_sessions(db, caller.organization_id, read_query(q), now, page=page, limit=limit)
 
 
 @router.get("/hansard/v1/sessions/{session_id}/record", tags=["hansard"], response_model_by_alias=False)

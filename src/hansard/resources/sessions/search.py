@@ -1,4 +1,7 @@
-"""Sessions found by a filter: all SQL for `query.py`, pages with their exact total, and a session's neighbours."""
+"""Sessions found by a filter: all SQL for `query.py`, pages with their exact total, and a session's neighbours.
+
+What was said and done is asked of the index in `fulltext.py`.
+"""
 
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -9,19 +12,24 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Select, and_, false, func, not_, or_, select, tuple_
 
-from hansard.db.tables import label, session, snapshot
+from hansard.db.tables import child, label, session, snapshot
 from hansard.kit.errors import Invalid
 from hansard.kit.ids import find_id
 from hansard.kit.listing import MOST_PER_PAGE, Page, contains, exact, number
 from hansard.kit.times import read_moment
-from hansard.resources.sessions.query import Query, Term
-from hansard.resources.sessions.schemas import FoundSession
-from hansard.resources.sessions.store import FIELDS, SNAPSHOT_OF, through_snapshot
+from hansard.resources.sessions import fulltext
+from hansard.resources.sessions.fulltext import Sought
+from hansard.resources.sessions.hits import hits, sought_phrases
+from hansard.resources.sessions.query import SPOKEN, Query, Term, phrases
+from hansard.resources.sessions.schemas import FoundSession, Hit, SearchedSession
+from hansard.resources.sessions.store import FIELDS, SNAPSHOT_OF, find_bodies, find_rows, through_snapshot
+from hansard.resources.sessions.words import SPOKEN_KINDS
 
 _UNITS_S = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
 _LENGTH = re.compile(r"(\d{1,9}(?:\.\d{1,6})?)([smhdw]?)")
 _SIGN = re.compile(r"(>=|<=|>|<|)(.*)")
 LAST_ROW = 10**9
+_DIGITS_OF_A_NUMBER = 3
 
 SORTS: Mapping[str, ColumnElement[Any]] = {
     "started": session.c.started_at,
@@ -71,17 +79,51 @@ def find_sessions(
     limit = min(limit, MOST_PER_PAGE)
     if page * limit > LAST_ROW:
         raise Invalid(f"There is no page {page}.")
-    matching = _matching(organization_id, query, now)
-    total = db.execute(select(func.count()).select_from(session).where(*matching)).scalar_one()
+    matching = _matching(db, organization_id, query, now)
+    total = _count(db, organization_id, query, matching)
     ids = _ids(db, matching, sort, page * limit, limit) if page * limit < total else []
     items = list_found(db, organization_id, ids)
     pages = -(-total // limit) if limit else None
     return Page(items=items, page=page, page_size=limit, total_pages=pages, total_count=total)
 
 
+def list_hits(
+    db: Connection, organization_id: int, query: Query, found: Sequence[FoundSession]
+) -> list[tuple[int, list[Hit]]]:
+    """For each of these sessions how many hits it has and the first few, as its record has them now.
+
+    None for a filter that searches no words.
+    """
+    wanted = sought_phrases(query)
+    ids = [int(one.session_id or 0) for one in found]
+    bodies = find_bodies(db, organization_id, ids) if wanted else {}
+    running = [number for number in ids if number not in bodies] if wanted else []
+    rows = find_rows(db, organization_id, running, child.c.kind.in_(SPOKEN_KINDS)) if running else {}
+    children = (bodies.get(number) or rows.get(number, []) for number in ids)
+    return [hits(some, wanted, one.timestamp) for some, one in zip(children, found, strict=True)]
+
+
+def search_sessions(
+    db: Connection, organization_id: int, query: Query, now: datetime, *, page: int, limit: int
+) -> Page[SearchedSession]:
+    """A page of the sessions that a filter finds, newest first, each with its hits. Raises Invalid."""
+    found = find_sessions(db, organization_id, query, now, page=page, limit=limit)
+    items = [
+        SearchedSession.model_construct(**dict(one), hit_count=count, hits=first)
+        for one, (count, first) in zip(found.items, list_hits(db, organization_id, query, found.items), strict=True)
+    ]
+    return Page(
+        items=items,
+        page=found.page,
+        page_size=found.page_size,
+        total_pages=found.total_pages,
+        total_count=found.total_count,
+    )
+
+
 def count_sessions_after(db: Connection, organization_id: int, query: Query, now: datetime, after: int) -> int:
     """How many sessions with an id above `after` a filter finds: those that came since a page was shown."""
-    matching = [*_matching(organization_id, query, now), session.c.id > after]
+    matching = [*_matching(db, organization_id, query, now), session.c.id > after]
     return int(db.execute(select(func.count()).select_from(session).where(*matching)).scalar_one())
 
 
@@ -93,7 +135,7 @@ def find_neighbours(
     started_at = db.execute(select(session.c.started_at).where(mine)).scalar_one_or_none()
     if started_at is None:
         return None, None
-    matching = _matching(organization_id, query, now)
+    matching = _matching(db, organization_id, query, now)
     place = tuple_(session.c.started_at, session.c.id)
     here = (started_at, session_id)  # a plain tuple, so that each part is written as its column is
     up, down = session.c.started_at.asc(), session.c.started_at.desc()
@@ -151,9 +193,37 @@ def _seen(db: Connection, organization_id: int, column: ColumnElement[Any]) -> l
     return [str(value) for value in db.execute(asked.order_by(column).limit(100)).scalars()]
 
 
-def _matching(organization_id: int, query: Query, now: datetime) -> list[ColumnElement[bool]]:
-    wheres = _wheres(organization_id, now)
-    return [session.c.organization_id == organization_id, *(_where(wheres, term) for term in query.terms)]
+def _matching(db: Connection, organization_id: int, query: Query, now: datetime) -> list[ColumnElement[bool]]:
+    wheres = _wheres(db, organization_id, now)
+    rest = [_where(wheres, term) for term in query.terms if not _is_spoken(term)]
+    sought = _sought(query)
+    said = [fulltext.found(db, organization_id, sought)] if sought else []
+    return [session.c.organization_id == organization_id, *said, *rest]
+
+
+def _count(db: Connection, organization_id: int, query: Query, matching: Sequence[ColumnElement[bool]]) -> int:
+    sought = _sought(query)
+    known = fulltext.count_found(db, organization_id, sought) if len(sought) == len(query.terms) else None
+    if known is not None:
+        return known
+    return int(db.execute(select(func.count()).select_from(session).where(*matching)).scalar_one())
+
+
+def _sought(query: Query) -> list[Sought]:
+    """The terms that the index of words answers alone."""
+    return [Sought(phrases(one.field, one.values), one.is_not) for one in query.terms if _is_spoken(one)]
+
+
+def _is_spoken(term: Term) -> bool:
+    """Whether every value of a term is searched in what was said and done and nowhere else."""
+    if term.field not in SPOKEN or len(phrases(term.field, term.values)) < len(term.values):
+        return False
+    return term.field != "text" or not any(_may_be_a_number(value) for value in term.values)
+
+
+def _may_be_a_number(value: str) -> bool:
+    """Whether it may be part of a telephone number or of an id."""
+    return sum(one.isdigit() for one in value) >= _DIGITS_OF_A_NUMBER
 
 
 def _where(wheres: "Mapping[str, Where]", term: Term) -> ColumnElement[bool]:
@@ -176,7 +246,7 @@ def _ids(db: Connection, matching: Sequence[ColumnElement[bool]], sort: Sort, of
 Where = Callable[[str], ColumnElement[bool]]
 
 
-def _wheres(organization_id: int, now: datetime) -> dict[str, Where]:
+def _wheres(db: Connection, organization_id: int, now: datetime) -> dict[str, Where]:
     """What each field of the filter asks of a session."""
     seen_as = partial(through_snapshot, organization_id, session.c.snapshot_id)
     agent = seen_as(contains(snapshot.c.agent_name_folded, snapshot.c.agent_name)).where
@@ -187,6 +257,18 @@ def _wheres(organization_id: int, now: datetime) -> dict[str, Where]:
     channel = seen_as(contains(snapshot.c.type_folded, snapshot.c.channel_manager_type)).where
     source = contains(session.c.source_folded, session.c.source).where
     target = contains(session.c.target_folded, session.c.target).where
+
+    def spoken(field: str, value: str) -> ColumnElement[bool]:
+        wanted = phrases(field, [value])
+        return fulltext.found(db, organization_id, [Sought(wanted)]) if wanted else false()
+
+    def anywhere(value: str) -> ColumnElement[bool]:
+        named = or_(source(value), target(value), session.c.sid == value, _id(value))
+        wanted = phrases("text", [value])
+        if wanted and not _may_be_a_number(value):
+            return spoken("text", value)
+        return or_(spoken("text", value), named) if wanted else named
+
     return {
         "agent": lambda value: or_(agent(value), agent_id(value)),
         "prompt": lambda value: or_(prompt(value), prompt_id(value)),
@@ -209,7 +291,9 @@ def _wheres(organization_id: int, now: datetime) -> dict[str, Where]:
         "id": _id,
         "sid": lambda value: session.c.sid == value,
         "conversation": lambda value: session.c.conversation_id == value,
-        "text": lambda value: or_(source(value), target(value), session.c.sid == value, _id(value)),
+        "user": partial(spoken, "user"),
+        "reply": partial(spoken, "reply"),
+        "text": anywhere,
     }
 
 
