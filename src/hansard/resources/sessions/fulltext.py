@@ -9,7 +9,7 @@ and never cut them again. What is in the index is in `search_doc` too; both are 
 import logging
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from hashlib import blake2b
 from typing import Any
 
@@ -32,11 +32,13 @@ from sqlalchemy.dialects.postgresql import TSQUERY, TSVECTOR
 
 from hansard.db.dialect import is_sqlite, upsert
 from hansard.db.tables import search_doc, session
+from hansard.resources.sessions.store import count_sessions
 from hansard.resources.sessions.words import MOST_PHRASE_WORDS, PARTS, Entry, Phrase, keys_of, with_keys
 
 # Of the 63 bits of a rowid, 40 are the session's: 10^12 sessions for each of 8 million organizations.
 _SESSION_BITS = 40
 _BETWEEN_TEXTS = "\u00a6"  # no word, so no phrase reaches from one text into the next
+_FEW = 2000  # hits that are looked up one by one
 _MOST_PLACES = 255  # of one word, and
 _LAST_PLACE = 3000  # of all, in one tsvector, which holds a megabyte: so many of the longest words there can be
 _COLUMNS = {"user": "said_by_user", "agent": "said_by_agent", "tool": "done_by_tool"}
@@ -274,45 +276,95 @@ def _organization_word(organization_id: int) -> str:
 
 
 def found(db: Connection, organization_id: int, sought: Sequence[Sought]) -> ColumnElement[bool]:
-    """That a session holds what is sought, every term of it. An empty term is found nowhere."""
+    """That a session holds what is sought, every term of it. There must be one at least."""
     if not is_sqlite(db):
         return and_(*(_found_postgres(organization_id, one) for one in sought))
-    wanted = [one for one in sought if not one.is_not]
-    terms = [
-        not_(session.c.id.in_(_hits_sqlite(organization_id, [replace(one, is_not=False)])))
-        for one in sought
-        if one.is_not
-    ]
-    if wanted:
-        ids = _hits_sqlite(organization_id, wanted)
-        is_common = _count_sqlite(db, organization_id, wanted, most=_FEW + 1) > _FEW
-        # A plus keeps SQLite from looking every hit up: where there are many, it walks the newest until it has enough.
-        key = session.c.id.op("+")(0) if is_common else session.c.id
-        terms.append(key.in_(ids))
-    return and_(*terms)
+    key: ColumnElement[int] = session.c.id
+    if is_common(db, organization_id, sought):
+        key = key.op("+")(0)  # keeps SQLite from looking up every hit, where there are more than sessions to leave out
+    return _found_sqlite(organization_id, sought, key)
 
 
-_FEW = 2000
+def is_common(db: Connection, organization_id: int, sought: Sequence[Sought]) -> bool:
+    """Whether so many sessions hold what is sought that the newest of them are best looked for among all sessions.
+
+    PostgreSQL's planner sees to that itself.
+    """
+    if not is_sqlite(db) or not sought:
+        return False
+    return all(one.is_not for one in sought) or _count_sqlite(db, organization_id, sought, _FEW + 1) > _FEW
+
+
+def list_newest(
+    db: Connection,
+    organization_id: int,
+    sought: Sequence[Sought],
+    others: Sequence[ColumnElement[bool]],
+    *,
+    offset: int,
+    limit: int,
+) -> list[int]:
+    """Of the sessions that hold something common and are as `others` say, the newest, in order.
+
+    Looks among ever more of the newest sessions and asks the index for those alone, so that not every hit is read.
+    """
+    newest_first = session.c.started_at.desc(), session.c.id.desc()
+    count = 4 * (offset + limit)
+    while True:
+        newest = select(session.c.id, session.c.started_at).where(*others).order_by(*newest_first).limit(count)
+        some = newest.subquery("newest")
+        asked = select(func.min(some.c.id), func.max(some.c.id), func.count())
+        first, last, there = db.execute(asked).one()
+        if not there:
+            return []
+        is_found = _found_sqlite(organization_id, sought, some.c.id.op("+")(0), first, last)
+        hits = select(some.c.id).where(is_found).order_by(some.c.started_at.desc(), some.c.id.desc())
+        ids = list(db.execute(hits.limit(limit).offset(offset)).scalars())
+        if len(ids) == limit or there < count:
+            return ids
+        count *= 8
 
 
 def count_found(db: Connection, organization_id: int, sought: Sequence[Sought]) -> int | None:
     """How many sessions hold what is sought, asked of the index alone; None where it cannot say."""
-    if not is_sqlite(db) or all(one.is_not for one in sought):
+    if not is_sqlite(db) or not sought:
         return None
+    if all(one.is_not for one in sought):
+        return count_sessions(db, organization_id) - _count_sqlite(db, organization_id, [_none_of(sought)])
     return _count_sqlite(db, organization_id, sought)
 
 
 def _count_sqlite(db: Connection, organization_id: int, sought: Sequence[Sought], most: int | None = None) -> int:
-    hits: Select[Any] = _hits_sqlite(organization_id, sought)
+    hits = _hits_sqlite(organization_id, sought)
     asked = select(func.count()).select_from((hits.limit(most) if most else hits).subquery("of_organization"))
     return int(db.execute(asked).scalar_one())
 
 
-def _hits_sqlite(organization_id: int, sought: Sequence[Sought]) -> Select[Any]:
-    first = _first_rowid(organization_id)
-    mine = _sqlite_words.c.rowid.between(first, _first_rowid(organization_id + 1) - 1)
+def _found_sqlite(
+    organization_id: int,
+    sought: Sequence[Sought],
+    key: ColumnElement[int],
+    first: int = 0,
+    last: int = 2**_SESSION_BITS - 1,
+) -> ColumnElement[bool]:
+    if not all(one.is_not for one in sought):
+        return key.in_(_hits_sqlite(organization_id, sought, first, last))
+    return not_(key.in_(_hits_sqlite(organization_id, [_none_of(sought)], first, last)))
+
+
+def _none_of(sought: Sequence[Sought]) -> Sought:
+    """What terms that are all turned round leave out."""
+    return Sought(tuple(phrase for one in sought for phrase in one.phrases))
+
+
+def _hits_sqlite(
+    organization_id: int, sought: Sequence[Sought], first: int = 0, last: int = 2**_SESSION_BITS - 1
+) -> Select[Any]:
+    """The sessions, of those with ids from `first` to `last`, that hold what is sought."""
+    base = _first_rowid(organization_id)
+    mine = _sqlite_words.c.rowid.between(base + first, base + last)
     is_hit = _sqlite_words.c.search_words.op("MATCH")(_fts5(sought))
-    return select(_sqlite_words.c.rowid - first).where(is_hit, mine)
+    return select(_sqlite_words.c.rowid - base).where(is_hit, mine)
 
 
 def _fts5(sought: Sequence[Sought]) -> str:
@@ -332,14 +384,16 @@ def _fts5_phrase(one: Phrase) -> str:
 
 def _found_postgres(organization_id: int, one: Sought) -> ColumnElement[bool]:
     """Term by term, for the words of a long session may lie in several rows."""
-    phrases = " | ".join(map(_tsquery, one.phrases))
-    query = f"'{_organization_word(organization_id)}' & ({phrases})"
-    hits = select(_postgres_words.c.session_id).where(
-        _postgres_words.c.organization_id == organization_id,
-        _postgres_words.c.words.op("@@")(cast(literal(query), TSQUERY)),
-    )
+    hits = select(_postgres_words.c.session_id).where(*_postgres_where(organization_id, one))
     is_found: ColumnElement[bool] = session.c.id.in_(hits)
     return not_(is_found) if one.is_not else is_found
+
+
+def _postgres_where(organization_id: int, one: Sought) -> tuple[ColumnElement[bool], ColumnElement[bool]]:
+    phrases = " | ".join(map(_tsquery, one.phrases))
+    query = f"'{_organization_word(organization_id)}' & ({phrases})"
+    is_hit: ColumnElement[bool] = _postgres_words.c.words.op("@@", is_comparison=True)(cast(literal(query), TSQUERY))
+    return _postgres_words.c.organization_id == organization_id, is_hit
 
 
 def _tsquery(one: Phrase) -> str:

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from hansard.resources.sessions.query import SPOKEN, Query, phrases
 from hansard.resources.sessions.schemas import Hit
 from hansard.resources.sessions.turns import in_order, turns
-from hansard.resources.sessions.words import SPOKEN_KINDS, Phrase, Span, Text, places, spans, texts_of, words
+from hansard.resources.sessions.words import SPOKEN_KINDS, Phrase, Span, Text, places, spans, texts, words
 from hansard.wire import Child, moment_of
 
 MOST_HITS = 3
@@ -23,26 +23,26 @@ def sought_phrases(query: Query) -> list[Phrase]:
 
 def hits(children: Sequence[Child], wanted: Sequence[Phrase], started_at: datetime) -> tuple[int, list[Hit]]:
     """How many messages and events of tools hold any of the phrases, and the first of them in order of time."""
-    spoken = [child for child in children if child["kind"] in SPOKEN_KINDS]
-    found = [text for child in in_order(spoken) if (text := _first(child, wanted))]
+    spoken = in_order(child for child in children if child["kind"] in SPOKEN_KINDS)
+    found = sorted(((child, text) for child in spoken if (text := _first(child, wanted))), key=lambda one: _at(one[0]))
     if not found:
         return 0, []
     said = turns(children)
+    index_of = {turn.id: index for index, turn in enumerate(said)}
     said_at = [turn.at for turn in said]
-    place_of = {turn.id: place for place, turn in enumerate(said)}
     made = []
-    for text in sorted(found, key=_at)[:MOST_HITS]:
-        at = _at(text)
-        is_message = text.child["kind"] == "message"
-        turn_index = place_of[text.child["id"]] if is_message else bisect_right(said_at, at) - 1
-        snippet, ranges = _snippet(text.text, wanted, text.part)
+    for child, text in found[:MOST_HITS]:
+        at, data = _at(child), child["data"]
+        is_message = child["kind"] == "message"
+        turn_index = index_of[child["id"]] if is_message else bisect_right(said_at, at) - 1
+        snippet, ranges = _snippet(text, wanted)
         made.append(
             Hit(
-                kind=text.child["kind"],
-                role=text.child["data"]["role"] if is_message else None,
-                tool_name=None if is_message else text.child["data"]["name"],
+                kind="message" if is_message else "tool_call",
+                role=data["role"] if is_message else None,
+                tool_name=None if is_message else data["name"],
                 field=text.field,
-                event_id=text.child["id"],
+                event_id=child["id"],
                 at=at,
                 offset_s=(at - started_at) / timedelta(seconds=1),
                 turn_index=turn_index if turn_index >= 0 else None,
@@ -55,21 +55,23 @@ def hits(children: Sequence[Child], wanted: Sequence[Phrase], started_at: dateti
 
 def _first(child: Child, wanted: Sequence[Phrase]) -> Text | None:
     """The first text of an event that holds a phrase."""
-    for text in texts_of(child):
+    for text in texts(child):
         mine = [one for one in wanted if text.part in one.parts]
-        if mine:
-            found = words(text.text)
-            if any(places(one, found) for one in mine):
-                return text
+        found = words(text.text) if mine else []
+        if any(places(one, found) for one in mine):
+            return text
     return None
 
 
-def _at(text: Text) -> datetime:
-    return moment_of(text.child["data"].get("started_at") or text.child["at"])
+def _at(child: Child) -> datetime:
+    """When a message began to be said, or a tool was called."""
+    began = child["data"].get("started_at") if child["kind"] == "message" else None
+    return moment_of(began or child["at"])
 
 
-def _snippet(text: str, wanted: Sequence[Phrase], part: str) -> tuple[str, list[tuple[int, int]]]:
+def _snippet(searched: Text, wanted: Sequence[Phrase]) -> tuple[str, list[tuple[int, int]]]:
     """A piece of the text round the first phrase that was found, and where in it the words of all phrases stand."""
+    part, _, text = searched
     found = spans(text)
     told = [span.word for span in found]
     marked: set[int] = set()

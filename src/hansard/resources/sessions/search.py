@@ -5,7 +5,7 @@ What was said and done is asked of the index in `fulltext.py`.
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
@@ -81,7 +81,14 @@ def find_sessions(
         raise Invalid(f"There is no page {page}.")
     matching = _matching(db, organization_id, query, now)
     total = _count(db, organization_id, query, matching)
-    ids = _ids(db, matching, sort, page * limit, limit) if page * limit < total else []
+    place = (page * limit, limit)
+    if total <= place[0]:
+        ids = []
+    elif sort == Sort() and fulltext.is_common(db, organization_id, sought := _sought(query)):
+        others = _matching(db, organization_id, _without_words(query), now)
+        ids = fulltext.list_newest(db, organization_id, sought, others, offset=place[0], limit=limit)
+    else:
+        ids = _ids(db, matching, sort, *place)
     items = list_found(db, organization_id, ids)
     pages = -(-total // limit) if limit else None
     return Page(items=items, page=page, page_size=limit, total_pages=pages, total_count=total)
@@ -212,6 +219,10 @@ def _count(db: Connection, organization_id: int, query: Query, matching: Sequenc
 def _sought(query: Query) -> list[Sought]:
     """The terms that the index of words answers alone."""
     return [Sought(phrases(one.field, one.values), one.is_not) for one in query.terms if _is_spoken(one)]
+
+
+def _without_words(query: Query) -> Query:
+    return replace(query, terms=tuple(one for one in query.terms if not _is_spoken(one)))
 
 
 def _is_spoken(term: Term) -> bool:

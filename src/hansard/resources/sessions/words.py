@@ -9,7 +9,7 @@ import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
-from typing import Any
+from typing import Any, NamedTuple
 
 from hansard.resources.sessions.turns import in_order
 from hansard.wire import Child
@@ -69,7 +69,10 @@ _FOLDED = _Folded()
 
 def words(text: str) -> list[str]:
     """The words of a text, in order."""
-    return [word[:MOST_CHARACTERS] for word in text.translate(_FOLDED).split()]
+    found = text.translate(_FOLDED).split()
+    if max(map(len, found), default=0) <= MOST_CHARACTERS:
+        return found
+    return [word[:MOST_CHARACTERS] for word in found]
 
 
 @dataclass(frozen=True)
@@ -103,32 +106,24 @@ def spans(text: str) -> list[Span]:
     return found
 
 
-@dataclass(frozen=True)
-class Text:
-    """One text of a session: whose it is (`PARTS`), which event holds it, and in which field of it."""
+class Text(NamedTuple):
+    """One text of an event: whose it is (`PARTS`), which field of the event holds it, and itself."""
 
     part: str
-    child: Child
     field: str
     text: str
 
 
-def texts(children: Iterable[Child]) -> Iterator[Text]:
-    """Everything that can be searched in a session, in the order of the record."""
-    for child in in_order(children):
-        yield from texts_of(child)
-
-
-def texts_of(child: Child) -> Iterator[Text]:
-    """What can be searched of one event: what was said, or a tool's name and every value of its payload."""
+def texts(child: Child) -> Iterator[Text]:
+    """What can be searched of an event: what was said, or a tool's name and every value of its payload."""
     data = child["data"]
     if child["kind"] == "message":
-        yield Text(data["role"], child, "text", data["text"])
-    if child["kind"] == "tool_call":
-        yield Text("tool", child, "name", data["name"])
+        yield Text(data["role"], "text", data["text"])
+    elif child["kind"] == "tool_call":
+        yield Text("tool", "name", data["name"])
         for field in ("arguments", "result", "error"):
             for value in _values(data.get(field)):
-                yield Text("tool", child, field, value)
+                yield Text("tool", field, value)
 
 
 def _values(payload: Any) -> Iterator[str]:
@@ -144,8 +139,7 @@ def _values(payload: Any) -> Iterator[str]:
             yield from _values(value)
 
 
-@dataclass(frozen=True)
-class Entry:
+class Entry(NamedTuple):
     """The words of one text of an event. `key` stands for the event's id, in few bytes."""
 
     key: bytes
@@ -156,11 +150,11 @@ class Entry:
 def entries(children: Iterable[Child]) -> list[Entry]:
     """The words of a session, text by text in the order of the record; texts without a word are left out."""
     made = []
-    for child in in_order(children):
-        if child["kind"] not in SPOKEN_KINDS:
-            continue
+    for child in in_order(one for one in children if one["kind"] in SPOKEN_KINDS):
         key = blake2b(child["id"].encode(), digest_size=_KEY_BYTES).digest()
-        made += [Entry(key, one.part, found) for one in texts_of(child) if (found := words(one.text))]
+        for part, _, text in texts(child):
+            if found := words(text):
+                made.append(Entry(key, part, found))
     return made
 
 
