@@ -14,6 +14,7 @@ from hashlib import blake2b
 from typing import Any
 
 from sqlalchemy import (
+    BigInteger,
     ColumnElement,
     Connection,
     Select,
@@ -27,6 +28,7 @@ from sqlalchemy import (
     select,
     table,
     text,
+    type_coerce,
 )
 from sqlalchemy.dialects.postgresql import TSQUERY, TSVECTOR
 
@@ -37,6 +39,7 @@ from hansard.resources.sessions.words import MOST_PHRASE_WORDS, PARTS, Entry, Ph
 
 # Of the 63 bits of a rowid, 40 are the session's: 10^12 sessions for each of 8 million organizations.
 _SESSION_BITS = 40
+_LAST_SESSION = 2**_SESSION_BITS - 1
 _BETWEEN_TEXTS = "\u00a6"  # no word, so no phrase reaches from one text into the next
 _FEW = 2000  # hits that are looked up one by one
 _MOST_PLACES = 255  # of one word, and
@@ -275,63 +278,82 @@ def _organization_word(organization_id: int) -> str:
     return f"\u00a7{organization_id}"
 
 
-def found(db: Connection, organization_id: int, sought: Sequence[Sought]) -> ColumnElement[bool]:
-    """That a session holds what is sought, every term of it. There must be one at least."""
-    if not is_sqlite(db):
-        return and_(*(_found_postgres(organization_id, one) for one in sought))
-    key: ColumnElement[int] = session.c.id
-    if is_common(db, organization_id, sought):
-        key = key.op("+")(0)  # keeps SQLite from looking up every hit, where there are more than sessions to leave out
-    return _found_sqlite(organization_id, sought, key)
-
-
-def is_common(db: Connection, organization_id: int, sought: Sequence[Sought]) -> bool:
-    """Whether so many sessions hold what is sought that the newest of them are best looked for among all sessions.
-
-    PostgreSQL's planner sees to that itself.
+@dataclass(frozen=True)
+class Search:
+    """What is sought in an organization. `few` is how many sessions hold it, where that is few enough to look each up;
+    None where there are more, and where PostgreSQL's planner sees to that.
     """
-    if not is_sqlite(db) or not sought:
-        return False
-    return all(one.is_not for one in sought) or _count_sqlite(db, organization_id, sought, _FEW + 1) > _FEW
+
+    organization_id: int
+    sought: Sequence[Sought]
+    is_sqlite: bool
+    few: int | None
+
+
+def find_search(db: Connection, organization_id: int, sought: Sequence[Sought]) -> Search | None:
+    """Look how many hits there may be; None where nothing is sought."""
+    if not sought:
+        return None
+    count = None
+    if is_sqlite(db) and not all(one.is_not for one in sought):
+        count = _count_sqlite(db, organization_id, sought, _FEW + 1)
+    return Search(organization_id, sought, is_sqlite(db), count if count is not None and count <= _FEW else None)
+
+
+def found(search: Search) -> ColumnElement[bool]:
+    """That a session holds what is sought, every term of it."""
+    if not search.is_sqlite:
+        return and_(*(_found_postgres(search.organization_id, one) for one in search.sought))
+    key: ColumnElement[int] = session.c.id
+    if search.few is None:
+        key = key.op("+")(0)  # keeps SQLite from looking up every hit
+    return _found_sqlite(search, key)
+
+
+def count_found(db: Connection, search: Search) -> int | None:
+    """How many sessions hold what is sought, asked of the index alone; None where it cannot say."""
+    if not search.is_sqlite or search.few is not None:
+        return search.few
+    if all(one.is_not for one in search.sought):
+        those = _count_sqlite(db, search.organization_id, [_none_of(search.sought)])
+        return count_sessions(db, search.organization_id) - those
+    return _count_sqlite(db, search.organization_id, search.sought)
 
 
 def list_newest(
-    db: Connection,
-    organization_id: int,
-    sought: Sequence[Sought],
-    others: Sequence[ColumnElement[bool]],
-    *,
-    offset: int,
-    limit: int,
-) -> list[int]:
-    """Of the sessions that hold something common and are as `others` say, the newest, in order.
+    db: Connection, search: Search, others: Sequence[ColumnElement[bool]], *, offset: int, limit: int
+) -> list[int] | None:
+    """Of the sessions that hold what is sought and are as `others` say, the newest, in order.
 
-    Looks among ever more of the newest sessions and asks the index for those alone, so that not every hit is read.
+    Few hits are looked up and sorted. Where there are many, ever more of the newest sessions are gone through, and the
+    index asked for those alone, so that not every hit is read. None where the database had better do it by itself.
     """
-    newest_first = session.c.started_at.desc(), session.c.id.desc()
+    if not search.is_sqlite:
+        return None
+    if search.few is not None:
+        began = type_coerce(session.c.started_at, BigInteger) + 0  # else SQLite walks all sessions, being in order
+        some = select(session.c.id).where(*others, found(search)).order_by(began.desc(), session.c.id.desc())
+        return list(db.execute(some.limit(limit).offset(offset)).scalars())
     count = 4 * (offset + limit)
     while True:
-        newest = select(session.c.id, session.c.started_at).where(*others).order_by(*newest_first).limit(count)
-        some = newest.subquery("newest")
-        asked = select(func.min(some.c.id), func.max(some.c.id), func.count())
-        first, last, there = db.execute(asked).one()
-        if not there:
-            return []
-        is_found = _found_sqlite(organization_id, sought, some.c.id.op("+")(0), first, last)
-        hits = select(some.c.id).where(is_found).order_by(some.c.started_at.desc(), some.c.id.desc())
-        ids = list(db.execute(hits.limit(limit).offset(offset)).scalars())
-        if len(ids) == limit or there < count:
+        ids, is_all = _among_newest(db, search, others, count, offset, limit)
+        if is_all or len(ids) == limit:
             return ids
         count *= 8
 
 
-def count_found(db: Connection, organization_id: int, sought: Sequence[Sought]) -> int | None:
-    """How many sessions hold what is sought, asked of the index alone; None where it cannot say."""
-    if not is_sqlite(db) or not sought:
-        return None
-    if all(one.is_not for one in sought):
-        return count_sessions(db, organization_id) - _count_sqlite(db, organization_id, [_none_of(sought)])
-    return _count_sqlite(db, organization_id, sought)
+def _among_newest(
+    db: Connection, search: Search, others: Sequence[ColumnElement[bool]], count: int, offset: int, limit: int
+) -> tuple[list[int], bool]:
+    """The hits among the `count` newest sessions that are as `others` say, and whether there are no more sessions."""
+    newest = select(session.c.id, session.c.started_at).where(*others)
+    some = newest.order_by(session.c.started_at.desc(), session.c.id.desc()).limit(count).subquery("newest")
+    first, last, there = db.execute(select(func.min(some.c.id), func.max(some.c.id), func.count(some.c.id))).one()
+    if not there:
+        return [], True
+    hits = select(some.c.id).where(_found_sqlite(search, some.c.id.op("+")(0), first, last))
+    in_order = hits.order_by(some.c.started_at.desc(), some.c.id.desc())
+    return list(db.execute(in_order.limit(limit).offset(offset)).scalars()), there < count
 
 
 def _count_sqlite(db: Connection, organization_id: int, sought: Sequence[Sought], most: int | None = None) -> int:
@@ -341,15 +363,12 @@ def _count_sqlite(db: Connection, organization_id: int, sought: Sequence[Sought]
 
 
 def _found_sqlite(
-    organization_id: int,
-    sought: Sequence[Sought],
-    key: ColumnElement[int],
-    first: int = 0,
-    last: int = 2**_SESSION_BITS - 1,
+    search: Search, key: ColumnElement[int], first: int = 0, last: int = _LAST_SESSION
 ) -> ColumnElement[bool]:
+    mine, sought = search.organization_id, search.sought
     if not all(one.is_not for one in sought):
-        return key.in_(_hits_sqlite(organization_id, sought, first, last))
-    return not_(key.in_(_hits_sqlite(organization_id, [_none_of(sought)], first, last)))
+        return key.in_(_hits_sqlite(mine, sought, first, last))
+    return not_(key.in_(_hits_sqlite(mine, [_none_of(sought)], first, last)))
 
 
 def _none_of(sought: Sequence[Sought]) -> Sought:
@@ -358,7 +377,7 @@ def _none_of(sought: Sequence[Sought]) -> Sought:
 
 
 def _hits_sqlite(
-    organization_id: int, sought: Sequence[Sought], first: int = 0, last: int = 2**_SESSION_BITS - 1
+    organization_id: int, sought: Sequence[Sought], first: int = 0, last: int = _LAST_SESSION
 ) -> Select[Any]:
     """The sessions, of those with ids from `first` to `last`, that hold what is sought."""
     base = _first_rowid(organization_id)

@@ -5,7 +5,7 @@ What was said and done is asked of the index in `fulltext.py`.
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
@@ -18,7 +18,7 @@ from hansard.kit.ids import find_id
 from hansard.kit.listing import MOST_PER_PAGE, Page, contains, exact, number
 from hansard.kit.times import read_moment
 from hansard.resources.sessions import fulltext
-from hansard.resources.sessions.fulltext import Sought
+from hansard.resources.sessions.fulltext import Search, Sought
 from hansard.resources.sessions.hits import hits, sought_phrases
 from hansard.resources.sessions.query import SPOKEN, Query, Term, phrases
 from hansard.resources.sessions.schemas import FoundSession, Hit, SearchedSession
@@ -79,16 +79,9 @@ def find_sessions(
     limit = min(limit, MOST_PER_PAGE)
     if page * limit > LAST_ROW:
         raise Invalid(f"There is no page {page}.")
-    matching = _matching(db, organization_id, query, now)
-    total = _count(db, organization_id, query, matching)
-    place = (page * limit, limit)
-    if total <= place[0]:
-        ids = []
-    elif sort == Sort() and fulltext.is_common(db, organization_id, sought := _sought(query)):
-        others = _matching(db, organization_id, _without_words(query), now)
-        ids = fulltext.list_newest(db, organization_id, sought, others, offset=place[0], limit=limit)
-    else:
-        ids = _ids(db, matching, sort, *place)
+    search, others = _parts(db, organization_id, query, now)
+    total = _count(db, search, others)
+    ids = _ids(db, search, others, sort, page * limit, limit) if page * limit < total else []
     items = list_found(db, organization_id, ids)
     pages = -(-total // limit) if limit else None
     return Page(items=items, page=page, page_size=limit, total_pages=pages, total_count=total)
@@ -200,29 +193,34 @@ def _seen(db: Connection, organization_id: int, column: ColumnElement[Any]) -> l
     return [str(value) for value in db.execute(asked.order_by(column).limit(100)).scalars()]
 
 
-def _matching(db: Connection, organization_id: int, query: Query, now: datetime) -> list[ColumnElement[bool]]:
+Parts = tuple[Search | None, list[ColumnElement[bool]]]
+
+
+def _parts(db: Connection, organization_id: int, query: Query, now: datetime) -> Parts:
+    """What a filter asks of the index of words, and what it asks of the sessions themselves."""
     wheres = _wheres(db, organization_id, now)
-    rest = [_where(wheres, term) for term in query.terms if not _is_spoken(term)]
-    sought = _sought(query)
-    said = [fulltext.found(db, organization_id, sought)] if sought else []
-    return [session.c.organization_id == organization_id, *said, *rest]
+    others = [_where(wheres, term) for term in query.terms if not _is_spoken(term)]
+    search = fulltext.find_search(db, organization_id, _sought(query))
+    return search, [session.c.organization_id == organization_id, *others]
 
 
-def _count(db: Connection, organization_id: int, query: Query, matching: Sequence[ColumnElement[bool]]) -> int:
-    sought = _sought(query)
-    known = fulltext.count_found(db, organization_id, sought) if len(sought) == len(query.terms) else None
+def _matching(db: Connection, organization_id: int, query: Query, now: datetime) -> list[ColumnElement[bool]]:
+    search, others = _parts(db, organization_id, query, now)
+    return [*others, fulltext.found(search)] if search else others
+
+
+def _count(db: Connection, search: Search | None, others: Sequence[ColumnElement[bool]]) -> int:
+    is_of_words_alone = len(others) == 1  # the organization
+    known = fulltext.count_found(db, search) if search and is_of_words_alone else None
     if known is not None:
         return known
+    matching = [*others, fulltext.found(search)] if search else others
     return int(db.execute(select(func.count()).select_from(session).where(*matching)).scalar_one())
 
 
 def _sought(query: Query) -> list[Sought]:
     """The terms that the index of words answers alone."""
     return [Sought(phrases(one.field, one.values), one.is_not) for one in query.terms if _is_spoken(one)]
-
-
-def _without_words(query: Query) -> Query:
-    return replace(query, terms=tuple(one for one in query.terms if not _is_spoken(one)))
 
 
 def _is_spoken(term: Term) -> bool:
@@ -243,7 +241,19 @@ def _where(wheres: "Mapping[str, Where]", term: Term) -> ColumnElement[bool]:
     return not_(found) if term.is_not else found
 
 
-def _ids(db: Connection, matching: Sequence[ColumnElement[bool]], sort: Sort, offset: int, limit: int) -> list[int]:
+def _ids(
+    db: Connection,
+    search: Search | None,
+    others: Sequence[ColumnElement[bool]],
+    sort: Sort,
+    offset: int,
+    limit: int,
+) -> list[int]:
+    if search and sort == Sort():
+        known = fulltext.list_newest(db, search, others, offset=offset, limit=limit)
+        if known is not None:
+            return known
+    matching = [*others, fulltext.found(search)] if search else others
     keys: Select[Any] = select(session.c.id).where(*matching)
     if sort.by == "agent":
         keys = keys.join(snapshot, SNAPSHOT_OF)
@@ -271,7 +281,8 @@ def _wheres(db: Connection, organization_id: int, now: datetime) -> dict[str, Wh
 
     def spoken(field: str, value: str) -> ColumnElement[bool]:
         wanted = phrases(field, [value])
-        return fulltext.found(db, organization_id, [Sought(wanted)]) if wanted else false()
+        search = fulltext.find_search(db, organization_id, [Sought(wanted)] if wanted else [])
+        return fulltext.found(search) if search else false()
 
     def anywhere(value: str) -> ColumnElement[bool]:
         named = or_(source(value), target(value), session.c.sid == value, _id(value))
