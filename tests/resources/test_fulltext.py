@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from hansard.db.engine import Database
+from hansard.resources.sessions import backlog as reading
 from hansard.resources.sessions import fulltext, indexing
 from hansard.resources.sessions.backlog import Backlog, add_batch, find_backlog, find_batch, start_walk
 from hansard.resources.sessions.fulltext import Document, count_documents, remove_all_documents, remove_document
@@ -386,6 +387,54 @@ def test_a_kill_between_reading_and_writing_loses_nothing(house: House) -> None:
         assert house.database.write(mine, late) is False
         assert find(door, "thrice") == ["K"]
         assert backlog(house, door).count == 0
+    finally:
+        restart(house)
+
+
+def test_a_long_backlog_is_read_in_small_batches_and_none_is_left_out(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    door = house.door()
+    mine = door.organization_id
+    monkeypatch.setattr(reading, "_MOST_WORDS", 20)
+    monkeypatch.setattr(reading, "_AT_ONCE", 3)
+    house.app.state.indexer.close()
+    try:
+        for number in range(25):
+            talk(door, said(f"J{number}", "user", f"long backlog of word {number}", 1))
+        assert backlog(house, door).count == 25
+        index_all(house.database, mine)
+        assert len(find(door, "backlog")) == 25
+        house.database.write(mine, partial(start_walk, organization_id=mine))
+        house.database.write(mine, remove_all_documents)
+        index_all(house.database, mine)
+        assert len(find(door, "backlog")) == 25
+    finally:
+        restart(house)
+
+
+def test_a_session_that_is_removed_while_the_index_reads_it_does_not_come_back(house: House) -> None:
+    door = house.door()
+    mine = door.organization_id
+    house.app.state.indexer.close()
+    try:
+        talk(door, said("RACE", "user", "soon gone", 1))
+        index_all(house.database, mine)
+        door.send([said("RACE", "user", "one more", 2)])
+        with house.database.reading() as db:
+            batch = find_batch(db, mine)
+            held = Document(1, entries(list_children(db, mine, 1)))
+        assert batch
+
+        def remove(db: Any) -> None:
+            remove_document(db, mine, held)
+            for table in ("body", "child", "session"):
+                key = "id" if table == "session" else "session_id"
+                db.exec_driver_sql(f"DELETE FROM {table} WHERE organization_id = {mine} AND {key} = 1")
+
+        house.database.write(mine, remove)
+        assert house.database.write(mine, partial(add_batch, organization_id=mine, batch=batch))
+        assert find(door, "gone") == find(door, "more") == []
     finally:
         restart(house)
 

@@ -11,8 +11,7 @@ from hansard.cli.opening import opened, organization_named, with_settings
 from hansard.db.engine import Database
 from hansard.kit.settings import Sourced
 from hansard.resources.accounts.store import EVERYBODY, list_organizations
-from hansard.resources.sessions.backlog import find_backlog, start_walk
-from hansard.resources.sessions.fulltext import remove_all_documents
+from hansard.resources.sessions.backlog import find_backlog, start_anew, start_walk
 from hansard.resources.sessions.indexing import Outcome, index_all, index_batch
 from hansard.resources.sessions.query import read_query
 from hansard.resources.sessions.schemas import Hit, SearchedSession
@@ -83,8 +82,8 @@ def rebuild(sourced: Sourced, is_emptied: bool) -> None:
         with database.reading() as db:
             mine = [one.id for one in list_organizations(db)]
         if is_emptied:
-            database.write(EVERYBODY, remove_all_documents)
-        for organization_id in mine:
+            database.write(EVERYBODY, partial(start_anew, organizations=mine))
+        for organization_id in () if is_emptied else mine:
             database.write(organization_id, partial(start_walk, organization_id=organization_id))
         for organization_id in mine:
             _index(database, organization_id)

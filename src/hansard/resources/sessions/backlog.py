@@ -10,9 +10,9 @@ from datetime import datetime
 
 from sqlalchemy import ColumnElement, Connection, and_, delete, func, or_, select
 
-from hansard.db.dialect import upsert
+from hansard.db.dialect import lock_organization, upsert
 from hansard.db.tables import change, child, counter, cursor, session
-from hansard.resources.sessions.fulltext import Document, add_documents
+from hansard.resources.sessions.fulltext import Document, add_documents, remove_all_documents
 from hansard.resources.sessions.store import (
     find_bodies,
     find_newest_session,
@@ -147,6 +147,14 @@ def start_walk(db: Connection, organization_id: int) -> None:
     newest = find_newest_session(db, organization_id)
     if place and newest is not None:
         _change_place(db, organization_id, replace(place, walk=newest + 1))
+
+
+def start_anew(db: Connection, organizations: Sequence[int]) -> None:
+    """Empty the index and have it read every session of all organizations again, together: a kill loses none."""
+    for organization_id in sorted(organizations):
+        lock_organization(db, organization_id)
+        start_walk(db, organization_id)
+    remove_all_documents(db)
 
 
 @dataclass(frozen=True)

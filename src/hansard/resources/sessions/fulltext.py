@@ -58,6 +58,10 @@ class Document:
 
     session_id: int
     entries: list[Entry]
+    digest: bytes = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "digest", _digest(self.entries))
 
 
 @dataclass(frozen=True)
@@ -87,7 +91,7 @@ def add_documents(db: Connection, organization_id: int, documents: Iterable[Docu
     changed = []
     for one in given:
         before = held.get(one.session_id)
-        if one.entries if before is None else before.digest != _digest(one.entries):
+        if one.entries if before is None else before.digest != one.digest:
             changed.append(one)
     if not changed:
         return 0
@@ -97,7 +101,7 @@ def add_documents(db: Connection, organization_id: int, documents: Iterable[Docu
         {
             "organization_id": organization_id,
             "session_id": one.session_id,
-            "digest": _digest(one.entries),
+            "digest": one.digest,
             "keys": keys_of(one.entries),
         }
         for one in changed
@@ -124,7 +128,7 @@ def remove_document(db: Connection, organization_id: int, document: Document) ->
 
 
 def remove_all_documents(db: Connection) -> None:
-    """Empty the index of every organization, whatever state it is in."""
+    """Empty the index of every organization, whatever state it is in. The transaction must hold all of them."""
     if is_sqlite(db):
         db.execute(text("INSERT INTO search_words(search_words) VALUES ('delete-all') -- of every organization"))
     else:
