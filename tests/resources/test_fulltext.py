@@ -400,6 +400,8 @@ def test_a_long_backlog_is_read_in_small_batches_and_none_is_left_out(
     monkeypatch.setattr(reading, "_AT_ONCE", 3)
     house.app.state.indexer.close()
     try:
+        talk(door, said("J", "user", "the first is read in a walk, what follows by the log", 1))
+        index_all(house.database, mine)
         for number in range(25):
             talk(door, said(f"J{number}", "user", f"long backlog of word {number}", 1))
         assert backlog(house, door).count == 25
