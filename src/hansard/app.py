@@ -30,6 +30,7 @@ from hansard.resources.accounts.store import EVERYBODY, list_organizations
 from hansard.resources.ingest.otlp.traces import sweep_traces
 from hansard.resources.recordings.job import Listener
 from hansard.resources.routers import ROUTERS
+from hansard.resources.sessions.indexing import Indexer
 from hansard.resources.sessions.intake import close_abandoned
 
 SWEEP_EVERY_S = 30.0
@@ -65,6 +66,7 @@ def create_app(
     app.state.clock = clock
     app.state.blobs = open_blobs(settings)
     app.state.listener = Listener(database, app.state.blobs, clock)
+    app.state.indexer = Indexer(database)
     app.state.demo = demo
     app.state.throttle = Throttle()
     app.state.turns = asyncio.Semaphore(database.most_reading)
@@ -102,8 +104,10 @@ def not_available(request: Request, caller: Anybody) -> None:  # noqa: ARG001 - 
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     sweeper = asyncio.create_task(_sweep_for_ever(app))
     app.state.listener.start()
+    app.state.indexer.start()
     yield
     await asyncio.to_thread(app.state.listener.close)
+    await asyncio.to_thread(app.state.indexer.close)
     sweeper.cancel()
     with contextlib.suppress(asyncio.CancelledError):
         await sweeper

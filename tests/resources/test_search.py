@@ -120,7 +120,7 @@ TERMS: list[tuple[str, Test]] = [
     ("direction:outbound", lambda s: s["outbound"] is True),
     ("direction:inbound", lambda s: not s["outbound"]),
     ("from:804", lambda s: "804" in (s["source"] or "")),
-    ("BÜRO", lambda s: "Büro" in (s["source"] or "")),
+    ("from:BÜRO", lambda s: "Büro" in (s["source"] or "")),
     ("label:bad,good", lambda s: s["label"] in ("BAD", "GOOD")),
     ("label:none", lambda s: s["label"] is None),
     ("has:label", lambda s: s["label"] is not None),

@@ -450,6 +450,30 @@ change = Table(
     **_COMPACT,
 )
 
+# How far a reader of the change log has come; its row moves in the write that applies what was read.
+cursor = Table(
+    "cursor",
+    metadata,
+    _organization(),
+    Column("name", Bytewise, nullable=False),
+    Column("seq", BigInteger, nullable=False),
+    PrimaryKeyConstraint("organization_id", "name", name="cursor_pk"),
+    **_COMPACT,
+)
+
+# What the search index holds of a session: enough to take it out again exactly. The index itself is `search_words`,
+# which each database has in a form of its own (`resources/sessions/fulltext.py`).
+search_doc = Table(
+    "search_doc",
+    metadata,
+    _organization(),
+    Column("session_id", BigInteger, nullable=False),
+    Column("digest", LargeBinary, nullable=False),  # of its words
+    Column("keys", LargeBinary, nullable=False),  # of the events that they are of
+    PrimaryKeyConstraint("organization_id", "session_id", name="search_doc_pk"),
+    **_COMPACT,
+)
+
 # Which session an OpenTelemetry trace belongs to: the best claim so far until it is settled, and from then on.
 otlp_trace = Table(
     "otlp_trace",

@@ -16,6 +16,7 @@ from hansard.resources.sessions.query import read_query
 from hansard.resources.sessions.schemas import (
     FoundPage,
     InspectLatencyResponse,
+    SearchedSession,
     Session,
     SessionData,
     SessionRecord,
@@ -29,6 +30,8 @@ from hansard.resources.sessions.transcript import transcript
 from hansard.resources.sessions.turns import tool_calls
 
 router = APIRouter()
+
+MOST_SEARCHED = 100  # sessions whose records one answer reads
 
 Listed = Annotated[Asked, Depends(asked(store.NAMES))]
 
@@ -160,6 +163,19 @@ def find_sessions(
         after=read_cursor(after, order) if after else None,
         with_total=not after if total is None else total,
     )
+
+
+@router.get("/hansard/v1/sessions/search", tags=["hansard"], response_model_by_alias=False)
+def search_sessions(
+    db: Reading,
+    caller: Reader,
+    now: Now,
+    q: Annotated[str, Query(description='Words, phrases and any other terms: `refund "cancel my order" label:BAD`.')],
+    page: Annotated[int, Query(ge=0, le=LAST_PAGE, description="The page, from 0.")] = 0,
+    limit: Annotated[int, Query(ge=1, le=MOST_SEARCHED)] = 25,
+) -> Page[SearchedSession]:
+    """The sessions a filter finds, newest first, their exact number, and where in each the words are."""
+    return search.search_sessions(db, caller.organization_id, read_query(q), now, page=page, limit=limit)
 
 
 @router.get("/hansard/v1/sessions/{session_id}/record", tags=["hansard"], response_model_by_alias=False)

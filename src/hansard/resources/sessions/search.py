@@ -9,22 +9,27 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Select, and_, false, func, not_, or_, select, tuple_
 
-from hansard.db.tables import label, session, snapshot
+from hansard.db.tables import child, label, session, snapshot
 from hansard.kit.errors import Invalid
 from hansard.kit.ids import find_id
-from hansard.kit.listing import MOST_PER_PAGE, Column, contains, exact, number
+from hansard.kit.listing import MOST_PER_PAGE, Column, Page, contains, exact, number
 from hansard.kit.times import read_moment
+from hansard.resources.sessions import fulltext
+from hansard.resources.sessions.fulltext import Search, Sought
+from hansard.resources.sessions.hits import hits, sought_phrases
 from hansard.resources.sessions.order import NEWEST, Cursor, Sort, cursor_behind
-from hansard.resources.sessions.query import Query, Term
-from hansard.resources.sessions.schemas import FoundPage, FoundSession
-from hansard.resources.sessions.store import FIELDS, SNAPSHOT_OF
+from hansard.resources.sessions.query import SPOKEN, Query, Term, phrases
+from hansard.resources.sessions.schemas import FoundPage, FoundSession, Hit, SearchedSession
+from hansard.resources.sessions.store import FIELDS, SNAPSHOT_OF, find_bodies, find_rows
 from hansard.resources.sessions.totals import count_all
 from hansard.resources.sessions.traits import has_trait, list_words
+from hansard.resources.sessions.words import SPOKEN_KINDS
 
 _UNITS_MS = {"": 1000, "ms": 1, "s": 1000, "m": 60_000, "h": 3_600_000, "d": 86_400_000, "w": 7 * 86_400_000}
 _LENGTH = re.compile(r"(\d{1,9}(?:\.\d{1,6})?)(ms|[smhdw]?)")
 _SIGN = re.compile(r"(>=|<=|>|<|)(.*)")
 LAST_ROW = 10**9
+_DIGITS_OF_A_NUMBER = 3
 
 
 def find_sessions(
@@ -47,30 +52,71 @@ def find_sessions(
     limit = min(limit, MOST_PER_PAGE)
     if page * limit > LAST_ROW:
         raise Invalid(f"There is no page {page}.")
-    matching = _matching(organization_id, query, now)
+    search, others = _parts(db, organization_id, query, now)
     beyond = [after.beyond()] if after else []
-    ids = _ids(db, [*matching, *beyond], sort, page * limit, limit + 1)
+    ids = _ids(db, search, [*others, *beyond], sort, page * limit, limit + 1)
     total = pages = None
     if with_total:
         is_last = len(ids) <= limit and not after and (len(ids) > 0 or page == 0)
-        total = page * limit + len(ids) if is_last else _count(db, organization_id, query, matching)
+        total = page * limit + len(ids) if is_last else _count(db, organization_id, query, search, others)
         pages = -(-total // limit) if limit else None
     items = list_found(db, organization_id, ids[:limit])
     following = str(cursor_behind(items[-1], sort)) if items and len(ids) > limit else None
     return FoundPage(items=items, page=page, page_size=limit, total_pages=pages, total_count=total, next=following)
 
 
-def _count(db: Connection, organization_id: int, query: Query, matching: Sequence[ColumnElement[bool]]) -> int:
-    """How many there are; of all, and of all that are no tests, that is known."""
+def _count(
+    db: Connection, organization_id: int, query: Query, search: Search | None, others: Sequence[ColumnElement[bool]]
+) -> int:
+    """How many there are: known of all and of all that are no tests, and the index knows it of words alone."""
     if str(query) in ("", "is:live"):
         return count_all(db, organization_id, with_tests=not query.terms)
+    is_of_words_alone = len(others) == 1  # the organization
+    known = fulltext.count_found(db, search) if search and is_of_words_alone else None
+    return _counted(db, [*others, fulltext.found(search)] if search else others) if known is None else known
+
+
+def _counted(db: Connection, matching: Sequence[ColumnElement[bool]]) -> int:
     return int(db.execute(select(func.count()).select_from(session).where(*matching)).scalar_one())
+
+
+def list_hits(
+    db: Connection, organization_id: int, query: Query, found: Sequence[FoundSession]
+) -> list[tuple[int, list[Hit]]]:
+    """For each of these sessions how many hits it has and the first few, as its record has them now.
+
+    None for a filter that searches no words.
+    """
+    wanted = sought_phrases(query)
+    ids = [int(one.session_id or 0) for one in found]
+    bodies = find_bodies(db, organization_id, ids) if wanted else {}
+    running = [number for number in ids if number not in bodies] if wanted else []
+    rows = find_rows(db, organization_id, running, child.c.kind.in_(SPOKEN_KINDS)) if running else {}
+    children = (bodies.get(number) or rows.get(number, []) for number in ids)
+    return [hits(some, wanted, one.timestamp) for some, one in zip(children, found, strict=True)]
+
+
+def search_sessions(
+    db: Connection, organization_id: int, query: Query, now: datetime, *, page: int, limit: int
+) -> Page[SearchedSession]:
+    """A page of the sessions that a filter finds, newest first, each with its hits. Raises Invalid."""
+    found = find_sessions(db, organization_id, query, now, page=page, limit=limit)
+    items = [
+        SearchedSession.model_construct(**dict(one), hit_count=count, hits=first)
+        for one, (count, first) in zip(found.items, list_hits(db, organization_id, query, found.items), strict=True)
+    ]
+    return Page(
+        items=items,
+        page=found.page,
+        page_size=found.page_size,
+        total_pages=found.total_pages,
+        total_count=found.total_count,
+    )
 
 
 def count_sessions_after(db: Connection, organization_id: int, query: Query, now: datetime, after: int) -> int:
     """How many sessions with an id above `after` a filter finds: those that came since a page was shown."""
-    matching = [*_matching(organization_id, query, now), session.c.id > after]
-    return _count(db, matching)
+    return _counted(db, [*_matching(db, organization_id, query, now), session.c.id > after])
 
 
 def find_neighbours(
@@ -81,7 +127,7 @@ def find_neighbours(
     started_at = db.execute(select(session.c.started_at).where(mine)).scalar_one_or_none()
     if started_at is None:
         return None, None
-    matching = _matching(organization_id, query, now)
+    matching = _matching(db, organization_id, query, now)
     place = tuple_(session.c.started_at, session.c.id)
     here = (started_at, session_id)  # a plain tuple, so that each part is written as its column is
     up, down = session.c.started_at.asc(), session.c.started_at.desc()
@@ -141,9 +187,37 @@ def _seen(db: Connection, organization_id: int, column: ColumnElement[Any]) -> l
     return [str(value) for value in db.execute(asked.order_by(column).limit(100)).scalars()]
 
 
-def _matching(organization_id: int, query: Query, now: datetime) -> list[ColumnElement[bool]]:
-    wheres = _wheres(organization_id, now)
-    return [session.c.organization_id == organization_id, *(_where(wheres, term) for term in query.terms)]
+Parts = tuple[Search | None, list[ColumnElement[bool]]]
+
+
+def _parts(db: Connection, organization_id: int, query: Query, now: datetime) -> Parts:
+    """What a filter asks of the index of words, and what it asks of the sessions themselves."""
+    wheres = _wheres(db, organization_id, now)
+    others = [_where(wheres, term) for term in query.terms if not _is_spoken(term)]
+    search = fulltext.find_search(db, organization_id, _sought(query))
+    return search, [session.c.organization_id == organization_id, *others]
+
+
+def _matching(db: Connection, organization_id: int, query: Query, now: datetime) -> list[ColumnElement[bool]]:
+    search, others = _parts(db, organization_id, query, now)
+    return [*others, fulltext.found(search)] if search else others
+
+
+def _sought(query: Query) -> list[Sought]:
+    """The terms that the index of words answers alone."""
+    return [Sought(phrases(one.field, one.values), one.is_not) for one in query.terms if _is_spoken(one)]
+
+
+def _is_spoken(term: Term) -> bool:
+    """Whether every value of a term is searched in what was said and done and nowhere else."""
+    if term.field not in SPOKEN or len(phrases(term.field, term.values)) < len(term.values):
+        return False
+    return term.field != "text" or not any(_may_be_a_number(value) for value in term.values)
+
+
+def _may_be_a_number(value: str) -> bool:
+    """Whether it may be part of a telephone number or of an id."""
+    return sum(one.isdigit() for one in value) >= _DIGITS_OF_A_NUMBER
 
 
 def _where(wheres: "Mapping[str, Where]", term: Term) -> ColumnElement[bool]:
@@ -155,8 +229,19 @@ def _where(wheres: "Mapping[str, Where]", term: Term) -> ColumnElement[bool]:
     return not_(func.coalesce(found, false())) if term.is_not else found
 
 
-def _ids(db: Connection, matching: Sequence[ColumnElement[bool]], sort: Sort, offset: int, limit: int) -> list[int]:
-    keys: Select[Any] = select(session.c.id).where(*matching)
+def _ids(
+    db: Connection,
+    search: Search | None,
+    others: Sequence[ColumnElement[bool]],
+    sort: Sort,
+    offset: int,
+    limit: int,
+) -> list[int]:
+    if search and sort == NEWEST:
+        known = fulltext.list_newest(db, search, others, offset=offset, limit=limit)
+        if known is not None:
+            return known
+    keys: Select[Any] = select(session.c.id).where(*others, *([fulltext.found(search)] if search else []))
     if sort.by == "agent":
         keys = keys.join(snapshot, SNAPSHOT_OF)
     return list(db.execute(keys.order_by(*sort.order()).limit(limit).offset(offset)).scalars())
@@ -165,10 +250,23 @@ def _ids(db: Connection, matching: Sequence[ColumnElement[bool]], sort: Sort, of
 Where = Callable[[str], ColumnElement[bool]]
 
 
-def _wheres(organization_id: int, now: datetime) -> dict[str, Where]:
+def _wheres(db: Connection, organization_id: int, now: datetime) -> dict[str, Where]:
     """What each field of the filter asks of a session."""
     source = contains(session.c.source_folded, session.c.source).where
     target = contains(session.c.target_folded, session.c.target).where
+
+    def spoken(field: str, value: str) -> ColumnElement[bool]:
+        wanted = phrases(field, [value])
+        search = fulltext.find_search(db, organization_id, [Sought(wanted)] if wanted else [])
+        return fulltext.found(search) if search else false()
+
+    def anywhere(value: str) -> ColumnElement[bool]:
+        named = or_(source(value), target(value), _sid(organization_id, value), _id(value))
+        wanted = phrases("text", [value])
+        if wanted and not _may_be_a_number(value):
+            return spoken("text", value)
+        return or_(spoken("text", value), named) if wanted else named
+
     return {
         **{name: partial(_seen_as, organization_id, columns) for name, columns in _SNAPSHOTS.items()},
         "version": partial(_version, organization_id),
@@ -191,7 +289,9 @@ def _wheres(organization_id: int, now: datetime) -> dict[str, Where]:
         "id": _id,
         "sid": partial(_sid, organization_id),
         "conversation": lambda value: session.c.conversation_id == value,
-        "text": lambda value: or_(source(value), target(value), _sid(organization_id, value), _id(value)),
+        "user": partial(spoken, "user"),
+        "reply": partial(spoken, "reply"),
+        "text": anywhere,
         **{name: partial(has_trait, organization_id, *where) for name, where in _TRAITS.items()},
     }
 
