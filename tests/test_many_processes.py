@@ -18,7 +18,17 @@ from sqlalchemy import Connection, select
 
 from hansard.db.engine import Database, open_database
 from hansard.db.migrate import migrate
-from hansard.db.tables import conversation, event, label, latency_histogram, metadata, session, snapshot
+from hansard.db.tables import (
+    conversation,
+    event,
+    label,
+    latency_histogram,
+    metadata,
+    session,
+    snapshot,
+    trait,
+    trait_of_set,
+)
 from hansard.kit.settings import Settings
 from hansard.resources.accounts import store as accounts
 from hansard.resources.accounts.schemas import Scope
@@ -142,13 +152,26 @@ def record_of(db: Connection, organization_id: int) -> dict[str, Any]:
         found = [{k: v for k, v in row.items() if k not in without} for row in db.execute(asked).mappings()]
         return sorted(named(row) for row in found)
 
+    def traits() -> list[str]:
+        named_by = (session.c.trait_set_id == trait_of_set.c.set_id) | (
+            session.c.metadata_set_id == trait_of_set.c.set_id
+        )
+        asked = (
+            select(session.c.service, session.c.sid, trait.c.kind, trait.c.word)
+            .join(trait_of_set, named_by & (trait_of_set.c.organization_id == organization_id))
+            .join(trait, (trait.c.organization_id == organization_id) & (trait.c.id == trait_of_set.c.trait_id))
+            .where(session.c.organization_id == organization_id)
+        )
+        return sorted(map(repr, db.execute(asked)))
+
     def counted() -> list[str]:
         asked = select(latency_histogram).where(latency_histogram.c.organization_id == organization_id)
         found = [dict(row) | {"counts": unpacked_counts(row["counts"])} for row in db.execute(asked).mappings()]
         return sorted(named(row) for row in found if row["counts"])  # nothing is left of what moved
 
     return {
-        "session": rows(session, "id", "label_id"),
+        "session": rows(session, "id", "label_id", "trait_set_id", "metadata_set_id"),
+        "trait": traits(),
         "label": rows(label, "id"),
         "event": rows(event),
         "conversation": rows(conversation),
@@ -265,7 +288,15 @@ def test_two_processes_of_which_one_is_killed_leave_what_one_alone_would(
 
 
 def test_everything_that_is_kept_of_sessions_is_compared() -> None:
-    compared = {session, label, event, conversation, latency_histogram}
+    compared = {session, label, event, conversation, latency_histogram, trait, trait_of_set}
     others = {"organization", "api_key", "member", "signin", "invitation", "counter", "change", "child", "body"}
-    others |= {"snapshot", "recording", "otlp_trace", "otlp_span"}  # written by the same door, under the same lock
+    others |= {
+        "snapshot",
+        "recording",
+        "otlp_trace",
+        "otlp_span",
+        "trait_set",
+        "cursor",
+        "search_doc",
+    }  # written by the same door, under the same lock
     assert {table.name for table in compared} | others == set(metadata.tables)

@@ -8,10 +8,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, Connection, and_, delete, func, or_, select
+from sqlalchemy import ColumnElement, Connection, delete, func, or_, select
 
 from hansard.db.dialect import lock_organization, upsert
-from hansard.db.tables import change, child, counter, cursor, session
+from hansard.db.tables import change, child, cursor, session
 from hansard.resources.sessions.fulltext import Document, add_documents, remove_all_documents
 from hansard.resources.sessions.store import (
     find_bodies,
@@ -47,19 +47,11 @@ class Batch:
     documents: Sequence[Document]
 
 
-def list_behind(db: Connection) -> list[int]:
-    """The organizations with something that the index has yet to read."""
-    log, walk = cursor.alias("log"), cursor.alias("walk")
-    asked = (
-        select(counter.c.organization_id)
-        .outerjoin(log, and_(log.c.organization_id == counter.c.organization_id, log.c.name == LOG))
-        .outerjoin(walk, and_(walk.c.organization_id == counter.c.organization_id, walk.c.name == WALK))
-        .where(
-            counter.c.name == "change",
-            or_(log.c.seq.is_(None), log.c.seq < counter.c.value, walk.c.seq.is_not(None)),
-        )
-    )
-    return list(db.execute(asked).scalars())
+def is_behind(db: Connection, organization_id: int) -> bool:
+    """Whether there is something that the index has yet to read of an organization."""
+    place = find_place(db, organization_id)
+    last = get_last_change(db, organization_id)
+    return last > place.seq or place.walk is not None if place else last > 0
 
 
 def find_place(db: Connection, organization_id: int) -> Place | None:

@@ -11,9 +11,11 @@ from functools import partial
 
 from hansard.db.engine import Database
 from hansard.kit.errors import HansardError
-from hansard.resources.sessions.backlog import add_batch, find_batch, list_behind
+from hansard.resources.accounts.store import list_organizations
+from hansard.resources.sessions.backlog import add_batch, find_batch, is_behind
 
 LOOK_EVERY_S = 0.2
+LOOK_EVERY_EACH_S = 0.002  # so that looking takes a small part of the time, however many there are
 AGAIN_AFTER_S = 1.0  # an error, or another process that does the same work
 _log = logging.getLogger("hansard")
 
@@ -54,14 +56,16 @@ class Indexer:
         Gives how many seconds to wait for the next round.
         """
         with self._database.reading() as db:
-            behind = list_behind(db)
+            organizations = [one.id for one in list_organizations(db)]
+            behind = [number for number in organizations if is_behind(db, number)]
         outcomes = set()
         for organization_id in behind:
             if not self._stopped.is_set():
                 outcomes.add(index_batch(self._database, organization_id))
         if Outcome.WRITTEN in outcomes:
             return 0.0
-        return AGAIN_AFTER_S if Outcome.OVERTAKEN in outcomes else LOOK_EVERY_S
+        look_after_s = max(LOOK_EVERY_S, len(organizations) * LOOK_EVERY_EACH_S)
+        return AGAIN_AFTER_S if Outcome.OVERTAKEN in outcomes else look_after_s
 
 
 class Outcome(Enum):
