@@ -192,11 +192,6 @@ def _label(one: Facts, word: str) -> bool:
     return one.label is None if word == "none" else one.label == word.upper()
 
 
-def _text(one: Facts, word: str) -> bool:
-    parties = (one.fields.get("source"), one.fields.get("target"))
-    return any(_holds(party, word) for party in parties) or word in (one.sid, str(one.id))
-
-
 # Whether a session is found by a word of each field that has words; ranges and times are below.
 WORDS: dict[str, Callable[[Facts, str], bool]] = {
     "agent": lambda one, word: _holds(one.fields.get("agent_name"), word) or one.fields.get("agent_id") == word,
@@ -218,7 +213,6 @@ WORDS: dict[str, Callable[[Facts, str], bool]] = {
     "id": lambda one, word: str(one.id) == word,
     "sid": lambda one, word: one.sid == word,
     "conversation": lambda one, word: one.conversation == word,
-    "text": _text,
 }
 NUMBERS: dict[str, Callable[[Facts], float | None]] = {
     "duration": lambda one: one.duration_s,
@@ -260,7 +254,7 @@ def draw(dice: random.Random, all_facts: Sequence[Facts], now: datetime) -> Draw
     name = dice.choice([*WORDS, *NUMBERS, "since", "after", "before"])
     drawn = [_alternative(name, dice, all_facts, now) for _ in range(dice.choice((1, 1, 1, 2, 3)))]
     values = ",".join(text for text, _ in drawn)
-    text = values if name == "text" else f"{name}:{values}"
+    text = f"{name}:{values}"
     tests = [test for _, test in drawn]
     if dice.random() < 0.3:
         return Drawn("-" + text, lambda one: not any(test(one) for test in tests))
@@ -334,7 +328,6 @@ def _words(name: str, one: Facts) -> list[str]:
         "id": [str(one.id)],
         "sid": [one.sid],
         "conversation": [one.conversation],
-        "text": [one.sid, str(one.id), fields.get("source"), (fields.get("target") or "")[-4:]],
     }
     return [word for word in found[name] if word] or ["x"]
 

@@ -11,8 +11,10 @@ from functools import partial
 from typing import Any
 
 import pytest
+from sqlalchemy import Connection
 
 from hansard.db.engine import Database
+from hansard.resources.accounts.store import list_organizations
 from hansard.resources.sessions import backlog as reading
 from hansard.resources.sessions import fulltext, indexing
 from hansard.resources.sessions.backlog import Backlog, add_batch, find_backlog, find_batch, start_walk
@@ -408,7 +410,7 @@ def test_a_long_backlog_is_read_in_small_batches_and_none_is_left_out(
         index_all(house.database, mine)
         assert len(find(door, "backlog")) == 25
         house.database.write(mine, partial(start_walk, organization_id=mine))
-        house.database.write(mine, remove_all_documents)
+        house.database.write(mine, empty)
         index_all(house.database, mine)
         assert len(find(door, "backlog")) == 25
     finally:
@@ -465,9 +467,13 @@ def test_sessions_from_before_the_index_are_read_newest_first(house: House) -> N
         restart(house)
 
 
+def empty(db: Connection) -> None:
+    remove_all_documents(db, [one.id for one in list_organizations(db)])
+
+
 def remove_all_of(organization_id: int) -> Any:
     def work(db: Any) -> None:
-        remove_all_documents(db)
+        empty(db)
         db.exec_driver_sql(f"DELETE FROM cursor WHERE organization_id = {organization_id}")
         db.exec_driver_sql(f"DELETE FROM change WHERE organization_id = {organization_id}")
 

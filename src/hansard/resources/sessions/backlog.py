@@ -146,7 +146,7 @@ def start_anew(db: Connection, organizations: Sequence[int]) -> None:
     for organization_id in sorted(organizations):
         lock_organization(db, organization_id)
         start_walk(db, organization_id)
-    remove_all_documents(db)
+    remove_all_documents(db, sorted(organizations))
 
 
 @dataclass(frozen=True)

@@ -127,13 +127,14 @@ def remove_document(db: Connection, organization_id: int, document: Document) ->
     db.execute(delete(search_doc).where(mine))
 
 
-def remove_all_documents(db: Connection) -> None:
-    """Empty the index of every organization, whatever state it is in. The transaction must hold all of them."""
+def remove_all_documents(db: Connection, organizations: Sequence[int]) -> None:
+    """Empty the index, whatever state it is in. These must be all organizations; the transaction must hold them."""
     if is_sqlite(db):
         db.execute(text("INSERT INTO search_words(search_words) VALUES ('delete-all') -- of every organization"))
-    else:
-        db.execute(text("DELETE FROM search_words WHERE organization_id > 0"))
-    db.execute(delete(search_doc).where(search_doc.c.organization_id > 0))
+    for organization_id in organizations:
+        if not is_sqlite(db):
+            db.execute(text("DELETE FROM search_words WHERE organization_id = :mine"), {"mine": organization_id})
+        db.execute(delete(search_doc).where(search_doc.c.organization_id == organization_id))
 
 
 def count_documents(db: Connection, organization_id: int) -> int:
