@@ -23,13 +23,13 @@ class Answer(NamedTuple):
 def get(path: str, key: str = "", **params: str | int) -> bytes:
     """A GET as it goes over the wire."""
     where = f"{path}?{urlencode(params)}" if params else path
-    return f"GET {where} HTTP/1.1\r\nHost: bench\r\n{_signed(key)}\r\n".encode()
+    return f"GET {where} HTTP/1.1\r\nHost: 127.0.0.1\r\n{_signed(key)}\r\n".encode()
 
 
 def post(path: str, body: bytes, key: str = "", media_type: str = "application/json", **headers: str) -> bytes:
     """A POST as it goes over the wire; `headers` with `_` for `-`."""
     more = "".join(f"{name.replace('_', '-')}: {value}\r\n" for name, value in headers.items())
-    head = f"POST {path} HTTP/1.1\r\nHost: bench\r\nContent-Type: {media_type}\r\nContent-Length: {len(body)}\r\n"
+    head = f"POST {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: {media_type}\r\nContent-Length: {len(body)}\r\n"
     return f"{head}{more}{_signed(key)}\r\n".encode() + body
 
 

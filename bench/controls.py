@@ -28,7 +28,7 @@ PER_COMMIT = 25
 _NAMED = re.compile(r":([a-z_]+)")
 
 # What the list shows of a session: the same fields, read by the same join.
-_SHOWN = [f"{column.table.name}.{column.name}" for column in FIELDS.values()]  # type: ignore[attr-defined]
+_SHOWN = [f"{column.table.name}.{column.name}" for column in FIELDS.values()]
 _SHOWN += [
     f"session.{name}"
     for name in (

@@ -172,10 +172,8 @@ def whole(dice: random.Random, seen: Seen, started: datetime, source: str) -> li
 
     start = seen.fields() | {"source": source, "target": "+18002832940", "is_test": False, "is_outbound": False}
     children = [_child("start", "session.start", at(0), start), *spoken(dice, started)]
-    for number in range(LATENCIES):
-        children.append(_latency(dice, number, at(8 * (number // 4) + 0.2 * (number % 4))))
-    for number in range(TOOL_CALLS):
-        children.append(_tool_call(dice, number, at(16 * number + 6)))
+    children += [_latency(dice, n, at(8 * (n // 4) + 0.2 * (n % 4))) for n in range(LATENCIES)]
+    children += [_tool_call(dice, n, at(16 * n + 6)) for n in range(TOOL_CALLS)]
     counts = {"message": TURNS, "tool_call": TOOL_CALLS, "latency": LATENCIES}
     end = {"duration": 4.0 * TURNS, "user_terminated": True, "reason": "hangup", "counts": counts}
     return [*children, _child("end", "session.end", at(4 * TURNS), end)]

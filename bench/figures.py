@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-Against = Literal["ratio", "p50", "p95"]
+Against = Literal["ratio", "p50", "p95", "value"]
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ def spread(takes: Sequence[float]) -> Spread:
 
 @dataclass(frozen=True)
 class Bar:
-    """A promise: the ratio, p50 or p95 of a figure is at most, or at least, so much."""
+    """A promise: the ratio, p50, p95 or only value of a figure is at most, or at least, so much."""
 
     of: Against
     limit: float
@@ -40,7 +40,9 @@ class Bar:
 
     def __str__(self) -> str:
         sign = "≥" if self.is_least else "≤"
-        return f"{sign} {self.limit:g}x" if self.of == "ratio" else f"{self.of} {sign} {self.limit:g}"
+        return {"ratio": f"{sign} {self.limit:g}x", "value": f"{sign} {self.limit:g}"}.get(
+            self.of, f"{self.of} {sign} {self.limit:g}"
+        )
 
 
 @dataclass(frozen=True)
@@ -61,7 +63,7 @@ class Figure:
         if bar.of == "ratio":
             value = self.ratio.p50 if self.ratio else None
         else:
-            value = getattr(self.measured, bar.of, None)
+            value = getattr(self.measured, "p50" if bar.of == "value" else bar.of, None)
         if value is None:
             return False
         return bool(value >= bar.limit if bar.is_least else value <= bar.limit)

@@ -227,6 +227,6 @@ def _tidy(settings: Settings) -> None:
         with psycopg.connect(settings.database_url, autocommit=True) as db:
             db.execute("VACUUM ANALYZE")
         return
-    db = sqlite3.connect(settings.data / FILE_NAME)
-    db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-    db.close()
+    file = sqlite3.connect(settings.data / FILE_NAME)
+    file.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    file.close()

@@ -12,9 +12,10 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import count
 
 from pydantic_core import to_json
@@ -94,31 +95,47 @@ def _prepared(key: str, seed: int, per_request: int) -> tuple[bytes, list[bytes]
     return f"CA{seed:08x}".encode(), requests
 
 
-def _send(connections: list[Connection], due: Iterator[bytes], most: int, seconds: float) -> Sent:
-    """Send what is due over all connections at once."""
+@dataclass(frozen=True)
+class Round:
+    """What was answered, and when."""
+
+    began_s: float
+    ended_s: float
+    answers: list[Answer]
+    answers_ms: list[float]
+
+
+def send_all(connections: Sequence[Connection], due: Iterator[bytes], most: int, seconds: float) -> Round:
+    """Send what is due over all connections at once, each waiting for its answer before it sends the next.
+
+    The first error of any connection is raised once all have stopped.
+    """
     lock, deadline = threading.Lock(), time.monotonic() + seconds
-    answers: list[Answer] = []
-    answers_ms: list[float] = []
+    done = Round(time.monotonic(), 0.0, [], [])
     left = [most]
 
-    def work(connection: Connection) -> None:
-        while time.monotonic() < deadline:
-            with lock:
-                if not left[0]:
-                    return
-                left[0] -= 1
-                request = next(due)
-            began = time.perf_counter()
-            answers.append(connection.expect(request))
-            answers_ms.append((time.perf_counter() - began) * 1000)
+    def next_due() -> bytes | None:
+        with lock:
+            if not left[0] or time.monotonic() > deadline:
+                return None
+            left[0] -= 1
+            return next(due)
 
-    threads = [threading.Thread(target=work, args=(one,)) for one in connections]
-    began_s = time.monotonic()
-    for one in threads:
-        one.start()
-    for one in threads:
-        one.join()
-    return Sent(began_s, time.monotonic(), answers_ms, [number for one in answers for number in _ids(one)])
+    def work(connection: Connection) -> None:
+        while request := next_due():
+            began = time.perf_counter()
+            done.answers.append(connection.expect(request))
+            done.answers_ms.append((time.perf_counter() - began) * 1000)
+
+    with ThreadPoolExecutor(len(connections)) as threads:
+        for one in [threads.submit(work, connection) for connection in connections]:
+            one.result()
+    return replace(done, ended_s=time.monotonic())
+
+
+def _sent(done: Round) -> Sent:
+    ids = [number for one in done.answers for number in _ids(one)]
+    return Sent(done.began_s, done.ended_s, done.answers_ms, ids)
 
 
 def _ids(answer: Answer) -> list[int]:
@@ -137,7 +154,7 @@ def main() -> None:
     print("ready", flush=True)
     for line in sys.stdin:
         most, seconds = line.split()
-        print(json.dumps(vars(_send(connections, due, int(most), float(seconds)))), flush=True)
+        print(json.dumps(vars(_sent(send_all(connections, due, int(most), float(seconds))))), flush=True)
 
 
 if __name__ == "__main__":

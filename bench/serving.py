@@ -1,7 +1,9 @@
 """Servers in child processes on the loopback, each ended by its own process id; and a database to serve."""
 
+import contextlib
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -78,17 +80,24 @@ class Served:
 def running(command: Sequence[str], port: int, ready: str, log: Path, **variables: str) -> Iterator[Served]:
     """Run a server until the block ends; `ready` is the path that answers 200 once it is up."""
     with log.open("wb") as output:
-        process = subprocess.Popen(command, cwd=ROOT, env=environment() | variables, stdout=output, stderr=output)
+        process = subprocess.Popen(
+            command, cwd=ROOT, env=environment() | variables, stdout=output, stderr=output, start_new_session=True
+        )
     try:
         _wait(process, port, ready, log)
         yield Served(port, process.pid)
     finally:
-        process.terminate()
-        try:
-            process.wait(timeout=60)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+        _end(process)
+
+
+def _end(process: "subprocess.Popen[bytes]") -> None:
+    """End the process and, since some servers start more, its group, which is its own."""
+    for one, seconds in ((signal.SIGTERM, 60), (signal.SIGKILL, 10)):
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, one)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(timeout=seconds)
+            return
 
 
 def _wait(process: "subprocess.Popen[bytes]", port: int, ready: str, log: Path) -> None:
