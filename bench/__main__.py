@@ -71,7 +71,7 @@ def _served(filled: Filled, served: Served, keeper: Keeper, parts: Sequence[str]
     if "record" in parts:
         yield from record.measure(filled, served, keeper, effort.rounds, effort.sessions)
     if "mixed" in parts:
-        yield from mixed.measure(filled, served, effort.rounds, effort.seconds)
+        yield from mixed.measure(filled, served, effort.rounds, effort.seconds, effort.sessions)
 
 
 def growth(smaller: Sequence[Figure], larger: Sequence[Figure]) -> Iterator[Figure]:

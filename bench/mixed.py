@@ -10,7 +10,7 @@ from pathlib import Path
 from bench.client import Connection, get
 from bench.figures import Bar, Figure, Pairs, Spread, spread, timed_ms
 from bench.fill import Filled
-from bench.sending import MOST_PER_REQUEST, Sender, Sent, sending
+from bench.sending import MOST_PER_REQUEST, POOL, Sender, Sent, sending
 from bench.serving import Served
 
 ROUNDS = 3
@@ -36,14 +36,16 @@ class _Watch:
                 self.log_mb.append(self.log.stat().st_size / 1e6)
 
 
-def measure(filled: Filled, served: Served, rounds: int = ROUNDS, seconds: float = SECONDS) -> Iterator[Figure]:
+def measure(
+    filled: Filled, served: Served, rounds: int = ROUNDS, seconds: float = SECONDS, sessions: int = POOL
+) -> Iterator[Figure]:
     """Read alone, read under ingest, ingest alone, in turns."""
     log = None if filled.settings.database_url else Path(f"{filled.sqlite_file}-wal")
     watch, stop = _Watch(served, log), threading.Event()
     watcher = threading.Thread(target=watch.run_until, args=(stop,))
     watcher.start()
     try:
-        with sending(served.port, filled.key, 4, MOST_PER_REQUEST) as sender:
+        with sending(served.port, filled.key, 4, MOST_PER_REQUEST, sessions) as sender:
             yield from _figures(filled, served, sender, rounds, seconds)
     finally:
         stop.set()

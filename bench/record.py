@@ -46,11 +46,11 @@ def measure(
     filled: Filled, served: Served, control: Keeper, rounds: int = ROUNDS, sessions: int = SESSIONS
 ) -> Iterator[Figure]:
     """As many sessions a request as the server takes, then one a request; each beside both controls."""
-    writer = _Control(control, [to_json(one.children) for one in recorded(1, 50)])
+    writer = _Control(control, [to_json(one.children) for one in recorded(1, min(50, sessions))])
     client, seen = served.connect(), _Seen(filled, served.connect())
     read_back = 0
     for seed, per_request in ((2, MOST_PER_REQUEST), (3, 1)):
-        with sending(served.port, filled.key, seed, per_request) as sender:
+        with sending(served.port, filled.key, seed, per_request, sessions) as sender:
             inserting, making, answers_ms, ids = _rounds(writer, seen, sender, rounds, sessions, per_request)
         read_back += _read_back(filled, client, ids)
         named = f"{per_request} a request" if per_request > 1 else "one a request"

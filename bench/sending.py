@@ -1,9 +1,9 @@
 """A process of its own that records whole sessions over HTTP, as fast as the server takes them.
 
-    python -m bench.sending PORT KEY SEED SESSIONS_A_REQUEST CONNECTIONS
+    python -m bench.sending PORT KEY SEED SESSIONS_A_REQUEST SESSIONS
 
 It makes its requests, says `ready`, and waits for lines on its standard input: `REQUESTS SECONDS`. For each it sends
-so many requests, or as many as it can in that time, over all its connections, and answers with a line of JSON.
+so many requests, or as many as it can in that time, over four connections, and answers with a line of JSON.
 Every request carries new sessions: the prepared ones, each time under other ids of the carrier.
 """
 
@@ -69,9 +69,9 @@ class Sender:
 
 
 @contextmanager
-def sending(port: int, key: str, seed: int, per_request: int, connections: int = CONNECTIONS) -> Iterator[Sender]:
-    """A sender whose requests are ready, until the block ends."""
-    command = [sys.executable, "-m", "bench.sending", str(port), key, str(seed), str(per_request), str(connections)]
+def sending(port: int, key: str, seed: int, per_request: int, pool: int = POOL) -> Iterator[Sender]:
+    """A sender whose requests are ready, until the block ends; `pool` is how many different talks it has."""
+    command = [sys.executable, "-m", "bench.sending", str(port), key, str(seed), str(per_request), str(pool)]
     with subprocess.Popen(
         command, cwd=ROOT, env=environment(), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     ) as process:
@@ -85,9 +85,9 @@ def sending(port: int, key: str, seed: int, per_request: int, connections: int =
             process.terminate()
 
 
-def _prepared(key: str, seed: int, per_request: int) -> tuple[bytes, list[bytes]]:
+def _prepared(key: str, seed: int, per_request: int, pool: int) -> tuple[bytes, list[bytes]]:
     """Requests, and the mark in them that another number takes the place of."""
-    sessions = list(recorded(seed, max(per_request, POOL - POOL % per_request)))
+    sessions = list(recorded(seed, max(per_request, pool - pool % per_request)))
     requests = []
     for first in range(0, len(sessions), per_request):
         events = [event for one in sessions[first : first + per_request] for event in one.events()]
@@ -147,10 +147,10 @@ def _ids(answer: Answer) -> list[int]:
 
 
 def main() -> None:
-    port, key, seed, per_request, many = sys.argv[1:]
-    mark, requests = _prepared(key, int(seed), int(per_request))
+    port, key, seed, per_request, pool = sys.argv[1:]
+    mark, requests = _prepared(key, int(seed), int(per_request), int(pool))
     due = (one.replace(mark, f"CA{seed}{turn:07x}".encode()) for turn in count() for one in requests)
-    connections = [Connection(int(port)) for _ in range(int(many))]
+    connections = [Connection(int(port)) for _ in range(CONNECTIONS)]
     print("ready", flush=True)
     for line in sys.stdin:
         most, seconds = line.split()

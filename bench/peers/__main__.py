@@ -8,20 +8,20 @@ import os
 import platform
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from bench.data import Recorded, recorded
 from bench.figures import Spread, spread
 from bench.peers.hansard import Hansard
 from bench.peers.mlflow import MLflow
-from bench.peers.peer import Peer, Taken, opened_ms, size_bytes, take
+from bench.peers.peer import Form, Peer, Taken, opened_ms, size_bytes, take
 from bench.peers.phoenix import Phoenix
 from bench.serving import folder
 from bench.table import short
 
-PEERS: dict[str, type[Peer]] = {"hansard": Hansard, "phoenix": Phoenix, "mlflow": MLflow}
-FORMS = (14, 1)  # sessions a request
+PEERS: dict[str, Callable[[], Peer]] = {"hansard": Hansard, "phoenix": Phoenix, "mlflow": MLflow}
+WARMING = Form(4, 1)
 OPENED = 50
 AT_LEAST = 20.0
 COLUMNS = (
@@ -56,13 +56,11 @@ def measured(peer: Peer, sessions: Sequence[Recorded]) -> Measured:
     with folder() as place:
         with peer.serve(place) as served:
             warm, rest = sessions[:8], sessions[8:]
-            take(peer, served, warm, 4, 1, 0)
-            taken, before = [], len(warm)
-            forms = [(per_request, many) for per_request in FORMS for many in peer.connections]
-            each = len(rest) // len(forms)
-            for number, (per_request, many) in enumerate(forms):
+            take(peer, served, warm, WARMING, 0)
+            taken, before, each = [], len(warm), len(rest) // len(peer.forms)
+            for number, form in enumerate(peer.forms):
                 some = rest[number * each : (number + 1) * each]
-                taken.append(take(peer, served, some, per_request, many, before))
+                taken.append(take(peer, served, some, form, before))
                 before += len(some)
             opened = spread(list(opened_ms(peer, served, rest[:OPENED])))
         return Measured(peer, taken, size_bytes(place) / before, opened)
@@ -74,8 +72,8 @@ def rows(one: Measured, ours: Taken) -> list[str]:
     for taken in one.taken:
         cells = [
             f"{one.peer.name} {one.peer.version()}",
-            str(taken.per_request),
-            str(taken.connections),
+            str(taken.form.per_request),
+            str(taken.form.connections),
             short(taken.acknowledged_per_s),
             short(taken.visible_per_s),
             f"{taken.whole} of {taken.sent}",

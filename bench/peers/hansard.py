@@ -9,6 +9,7 @@ from pydantic_core import to_json
 
 from bench.client import Connection, get, post
 from bench.data import Recorded
+from bench.peers.peer import Form
 from bench.serving import Served, serving
 from hansard import __version__
 from hansard.db.engine import open_database
@@ -24,7 +25,7 @@ class Hansard:
 
     name = "Hansard"
     durability = "SQLite, WAL, synchronous=FULL: an answer means the disk has it"
-    connections = (4,)
+    forms: Sequence[Form] = (Form(14, 4), Form(1, 4))
 
     def __init__(self) -> None:
         self._key = ""

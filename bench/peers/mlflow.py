@@ -8,7 +8,7 @@ from typing import Any
 
 from bench.client import Connection, get, post
 from bench.data import Recorded
-from bench.peers.peer import protobuf
+from bench.peers.peer import Form, protobuf
 from bench.peers.phoenix import version_of
 from bench.peers.traces import exported, trace_id
 from bench.serving import ROOT, Served, free_port, running
@@ -22,7 +22,7 @@ class MLflow:
 
     name = "MLflow"
     durability = "SQLite as the driver comes (rollback journal, synchronous=FULL): it commits before it answers"
-    connections = (4, 1)
+    forms: Sequence[Form] = (Form(14, 4), Form(14, 1), Form(50, 1), Form(1, 4))
 
     def version(self) -> str:
         return version_of(HOME, "mlflow")

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from bench.client import Connection, post
 from bench.data import Recorded
@@ -17,12 +17,19 @@ SEEN_WITHIN_S = 600.0
 POLL_S = 0.05
 
 
+class Form(NamedTuple):
+    """A way of sending."""
+
+    per_request: int
+    connections: int
+
+
 class Peer(Protocol):
     """A program that records sessions."""
 
     name: str
     durability: str  # what its answer promises, in a sentence
-    connections: Sequence[int]  # how many are tried; the best counts
+    forms: Sequence[Form]  # the ways of sending that are tried; the best counts
 
     def version(self) -> str:
         """As it is installed."""
@@ -47,32 +54,30 @@ class Peer(Protocol):
 class Taken:
     """How a program did in one form of sending."""
 
-    per_request: int
-    connections: int
+    form: Form
     acknowledged_per_s: float
     visible_per_s: float
     whole: int
     sent: int
 
 
-def take(
-    peer: Peer, served: Served, sessions: Sequence[Recorded], per_request: int, connections: int, before: int
-) -> Taken:
+def take(peer: Peer, served: Served, sessions: Sequence[Recorded], form: Form, before: int) -> Taken:
     """Send these sessions, wait until all can be seen, then read every one back.
 
     `before` is how many sessions were there. The visible rate is over the time from the first byte sent until the
     last session can be seen; it means something only where `whole` is all of them.
     """
-    groups = [sessions[first : first + per_request] for first in range(0, len(sessions), per_request)]
+    starts = range(0, len(sessions), form.per_request)
+    groups = [sessions[first : first + form.per_request] for first in starts]
     requests = [peer.request(group) for group in groups]
-    clients = [served.connect() for _ in range(connections)]
+    clients = [served.connect() for _ in range(form.connections)]
     done = send_all(clients, iter(requests), len(requests), SEEN_WITHIN_S)
     client = served.connect()
     _wait(lambda: peer.seen(client), (before + len(sessions)) * peer.parts())
     seen_s = time.monotonic() - done.began_s
     whole = sum(peer.open(client, one) == len(one.children) - 2 for one in sessions)
     acknowledged_s = done.ended_s - done.began_s
-    return Taken(per_request, connections, len(sessions) / acknowledged_s, len(sessions) / seen_s, whole, len(sessions))
+    return Taken(form, len(sessions) / acknowledged_s, len(sessions) / seen_s, whole, len(sessions))
 
 
 def opened_ms(peer: Peer, served: Served, sessions: Sequence[Recorded]) -> Iterator[float]:

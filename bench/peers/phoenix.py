@@ -8,7 +8,7 @@ from pathlib import Path
 
 from bench.client import Connection, get, post
 from bench.data import Recorded
-from bench.peers.peer import protobuf
+from bench.peers.peer import Form, protobuf
 from bench.peers.traces import SPANS, exported, trace_id
 from bench.serving import ROOT, Served, free_port, running
 
@@ -20,7 +20,7 @@ class Phoenix:
 
     name = "Arize Phoenix"
     durability = "SQLite, WAL, synchronous=OFF; it answers when the spans are queued in memory"
-    connections = (4,)
+    forms: Sequence[Form] = (Form(14, 4), Form(50, 1), Form(1, 4))
 
     def version(self) -> str:
         return version_of(HOME, "arize-phoenix")
