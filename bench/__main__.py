@@ -9,6 +9,7 @@ import argparse
 import json
 import os
 import platform
+import signal
 import sys
 import time
 from collections.abc import Iterator, Sequence
@@ -51,9 +52,10 @@ def run(dialect: str, count: int, parts: Sequence[str], effort: Effort, server: 
         filled = fill(Settings(data=place / "data", database_url=url), count)
         say(f"{dialect}: {count:,} sessions written in {time.monotonic() - began:.0f} s")
         keeper = Keeper(copied(filled.settings, place / "control", server), filled.organization_id)
+        with serving(filled.settings) as served:
+            served.wait_until_idle(SETTLED_WITHIN_S)  # it indexes what was filled in
         before = size.size_of(filled)
         with serving(filled.settings) as served:
-            served.wait_until_idle(SETTLED_WITHIN_S)
             yield from _served(filled, served, keeper, parts, effort)
             served.wait_until_idle(SETTLED_WITHIN_S)
         keeper.close()
@@ -62,16 +64,17 @@ def run(dialect: str, count: int, parts: Sequence[str], effort: Effort, server: 
 
 
 def _served(filled: Filled, served: Served, keeper: Keeper, parts: Sequence[str], effort: Effort) -> Iterator[Figure]:
-    if "lists" in parts:
-        yield from lists.measure(filled, served, effort.draws)
-    if "open" in parts:
-        yield from opening.measure(filled, served, effort.draws * 5)
-    if "search" in parts:
-        yield from search.measure(filled, served, effort.draws)
-    if "record" in parts:
-        yield from record.measure(filled, served, keeper, effort.rounds, effort.sessions)
-    if "mixed" in parts:
-        yield from mixed.measure(filled, served, effort.rounds, effort.seconds, effort.sessions)
+    made = {
+        "lists": lambda: lists.measure(filled, served, effort.draws),
+        "open": lambda: opening.measure(filled, served, effort.draws * 5),
+        "search": lambda: search.measure(filled, served, effort.draws),
+        "record": lambda: record.measure(filled, served, keeper, effort.rounds, effort.sessions),
+        "mixed": lambda: mixed.measure(filled, served, effort.rounds, effort.seconds, effort.sessions),
+    }
+    for name in made:
+        if name in parts:
+            served.wait_until_idle(SETTLED_WITHIN_S)
+            yield from made[name]()
 
 
 def growth(smaller: Sequence[Figure], larger: Sequence[Figure]) -> Iterator[Figure]:
@@ -107,6 +110,7 @@ def arguments() -> argparse.Namespace:
 
 
 def main() -> None:
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that it ends the servers it started
     given = arguments()
     parts, effort = given.only.split(","), LITTLE if given.little else FULL
     if unknown := set(parts) - set(PARTS):

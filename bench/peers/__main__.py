@@ -6,6 +6,7 @@ python -m bench.peers [--sessions 600] [--only phoenix,mlflow]
 import argparse
 import os
 import platform
+import signal
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -95,6 +96,7 @@ def verdict(one: Measured, ours: Taken) -> str:
 
 
 def main() -> None:
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that it ends the servers it started
     asked = argparse.ArgumentParser(prog="python -m bench.peers")
     asked.add_argument("--sessions", type=int, default=600)
     asked.add_argument("--only", default="phoenix,mlflow")

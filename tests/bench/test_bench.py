@@ -40,7 +40,7 @@ def of(figures: list[dict[str, Any]], part: str) -> list[dict[str, Any]]:
 def test_every_figure_is_there(figures: list[dict[str, Any]]) -> None:
     assert len(of(figures, "list + total")) == len(SHAPES) == 12
     assert len(of(figures, "open")) == 3
-    assert len(of(figures, "record")) == 7
+    assert len(of(figures, "record")) == 2 * 4 + 1
     assert len(of(figures, "mixed")) == 2
     assert len(of(figures, "search")) >= 1
     assert {"memory", "WAL", "size"} <= {one["part"] for one in figures}
