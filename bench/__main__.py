@@ -20,12 +20,12 @@ from pathlib import Path
 from bench import lists, mixed, record, search, size, table
 from bench import open as opening
 from bench.controls import Keeper
-from bench.figures import Bar, Figure, Spread
+from bench.figures import Figure
 from bench.fill import Filled, fill
 from bench.serving import Postgres, Served, copied, folder, postgres, serving, versions
 from hansard.kit.settings import Settings
 
-PARTS = ("lists", "open", "search", "record", "mixed", "size")
+PARTS = ("lists", "open", "search", "record", "mixed", "growth", "size")
 DIALECTS = ("sqlite", "postgres")
 SETTLED_WITHIN_S = 600.0
 
@@ -44,23 +44,46 @@ FULL = Effort(draws=60, rounds=5, sessions=280, seconds=8.0)
 LITTLE = Effort(draws=3, rounds=2, sessions=28, seconds=0.6)
 
 
-def run(dialect: str, count: int, parts: Sequence[str], effort: Effort, server: Postgres | None) -> Iterator[Figure]:
+@dataclass(frozen=True)
+class Ground:
+    """Where a run takes place."""
+
+    place: Path
+    dialect: str
+    count: int
+    server: Postgres | None
+    smaller: Filled | None  # of the scale before this one
+
+
+def run(ground: Ground, parts: Sequence[str], effort: Effort) -> tuple[Filled, list[Figure]]:
     """Every part at one scale on one database."""
-    with folder() as place:
-        url = server.fresh() if server else None
-        began = time.monotonic()
-        filled = fill(Settings(data=place / "data", database_url=url), count)
-        say(f"{dialect}: {count:,} sessions written in {time.monotonic() - began:.0f} s")
-        keeper = Keeper(copied(filled.settings, place / "control", server), filled.organization_id)
-        with serving(filled.settings) as served:
-            served.wait_until_idle(SETTLED_WITHIN_S)  # it indexes what was filled in
-        before = size.size_of(filled)
-        with serving(filled.settings) as served:
-            yield from _served(filled, served, keeper, parts, effort)
-            served.wait_until_idle(SETTLED_WITHIN_S)
+    url = ground.server.fresh() if ground.server else None
+    began = time.monotonic()
+    filled = fill(Settings(data=ground.place / "data", database_url=url), ground.count)
+    say(f"{ground.dialect}: {ground.count:,} sessions written in {time.monotonic() - began:.0f} s")
+    keeper = Keeper(copied(filled.settings, ground.place / "control", ground.server), filled.organization_id)
+    if not parts:
         keeper.close()
-        if "size" in parts and {"record", "mixed"} & set(parts):
-            yield from size.figures(before, size.size_of(filled))
+        return filled, []
+    with serving(filled.settings) as served:
+        served.wait_until_idle(SETTLED_WITHIN_S)  # it indexes what was filled in
+    before = size.size_of(filled)
+    with serving(filled.settings) as served:
+        figures = list(_served(filled, served, keeper, parts, effort))
+        if "growth" in parts and ground.smaller:
+            figures += _growth(filled, served, ground.smaller, effort)
+        served.wait_until_idle(SETTLED_WITHIN_S)
+    keeper.close()
+    if "size" in parts and {"record", "mixed"} & set(parts):
+        figures += size.figures(before, size.size_of(filled))
+    return filled, figures
+
+
+def _growth(filled: Filled, served: Served, smaller: Filled, effort: Effort) -> list[Figure]:
+    with serving(smaller.settings) as other:
+        for one in (served, other):
+            one.wait_until_idle(SETTLED_WITHIN_S)
+        return list(lists.growth(filled, served, smaller, other, effort.draws))
 
 
 def _served(filled: Filled, served: Served, keeper: Keeper, parts: Sequence[str], effort: Effort) -> Iterator[Figure]:
@@ -75,16 +98,6 @@ def _served(filled: Filled, served: Served, keeper: Keeper, parts: Sequence[str]
         if name in parts:
             served.wait_until_idle(SETTLED_WITHIN_S)
             yield from made[name]()
-
-
-def growth(smaller: Sequence[Figure], larger: Sequence[Figure]) -> Iterator[Figure]:
-    """How much slower a page is with ten times the sessions: the page alone, or with its total where there is none."""
-    for part, bars in (("page alone", [Bar("ratio", 1.3)]), ("list + total", [])):
-        a, b = ([one for one in some if one.part == part and one.what == "no filter"] for some in (smaller, larger))
-        if a and b and a[0].measured and b[0].measured:
-            by = b[0].measured.p50 / a[0].measured.p50
-            ratio = Spread(by, by, by, by, 1)
-            yield Figure("growth", f"{part}, no filter", "ms", b[0].measured, a[0].measured, ratio, bars)
 
 
 def say(text: str) -> None:
@@ -121,13 +134,15 @@ def main() -> None:
         print(f"{time.strftime('%Y-%m-%d')}, {os.cpu_count()} cores, {platform.platform()}")
         print(", ".join(f"{name} {one}" for name, one in versions(server).items()))
         for dialect in given.on.split(","):
-            before: list[Figure] = []
-            for scale in sorted(map(scale_of, given.scale.split(","))):
-                figures = list(run(dialect, scale, parts, effort, server if dialect == "postgres" else None))
-                figures += growth(before, figures)
+            smaller: Filled | None = None
+            scales = sorted(map(scale_of, given.scale.split(",")))
+            for scale in scales:
+                place = stack.enter_context(folder())
+                ground = Ground(place, dialect, scale, server if dialect == "postgres" else None, smaller)
+                is_all = scale == scales[-1] or not given.little  # else it is only there for the growth
+                smaller, figures = run(ground, parts if is_all else [], effort)
                 print(f"\n## {dialect}, {scale:,} sessions\n\n" + "\n".join(table.lines(figures)), flush=True)
                 kept += [{"dialect": dialect, "scale": scale, **asdict(one)} for one in figures]
-                before = figures
     if given.json:
         given.json.write_text(json.dumps(kept, indent=1))
 

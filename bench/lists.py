@@ -133,13 +133,13 @@ def bars(shape: Shape, raw: Raw) -> list[Bar]:
 
 
 def measure(filled: Filled, served: Served, draws: int = DRAWS) -> Iterator[Figure]:
-    """A figure for each of the twelve, then the SDKs' own list."""
+    """A figure for each of the twelve, then pages without their total."""
     raw, client = Raw(filled), served.connect()
     for shape in SHAPES:
         pairs = take(shape, filled, raw, client, draws)
         name = f"offset {deep_page(filled) * 25:,}" if shape.is_deep else shape.name
         yield pairs.figure("list + total", name, "ms", *bars(shape, raw))
-    yield _without_total(filled, raw, client, draws)
+    yield from _pages_alone(filled, raw, client, draws)
     raw.close()
 
 
@@ -163,13 +163,50 @@ def _by_driver(raw: Raw, one: Asked) -> tuple[list[int], int]:
     return raw.page(one.where, one.order, one.given, one.offset), raw.count(one.where, one.given)
 
 
-def _without_total(filled: Filled, raw: Raw, client: Connection, draws: int) -> Figure:
-    """A page alone, where the server can leave the total out: what may not grow with the number of sessions."""
-    request = get("/hansard/v1/sessions", filled.key, q="", limit=25, total="false")
-    if client.expect(request).json["total_count"] is not None:
-        return Figure("page alone", "no filter", "ms", note="SKIPPED: this server knows no total=false")
+def _pages_alone(filled: Filled, raw: Raw, client: Connection, draws: int) -> Iterator[Figure]:
+    """A page alone, where the server can leave the total out: what may not grow with the number of sessions.
+
+    The newest, and one as far back as the offset above, by the cursor that the page before it gave.
+    """
+    newest = get("/hansard/v1/sessions", filled.key, q="", limit=25, total="false")
+    if client.expect(newest).json["total_count"] is not None:
+        yield Figure("page alone", "no filter", "ms", note="SKIPPED: this server knows no total=false")
+        return
+    yield _alone(newest, "TRUE", {}, raw, client, draws).figure("page alone", "no filter", "ms")
+    offset = deep_page(filled) * 25
+    before = client.expect(get("/hansard/v1/sessions", filled.key, limit=25, page=deep_page(filled) - 1)).json
+    last = int(before["items"][-1]["session_id"])
+    deep = get("/hansard/v1/sessions", filled.key, limit=25, after=before["next"], total="false")
+    given = {"at": raw.moment(filled.talks[last - 1].started_us), "last": last}
+    pairs = _alone(deep, "(started_at, id) < (:at, :last)", given, raw, client, draws)
+    yield pairs.figure("page alone", f"after {offset:,} by cursor", "ms")
+
+
+def _alone(request: bytes, where: str, given: Mapping[str, Any], raw: Raw, client: Connection, draws: int) -> Pairs:
     pairs = Pairs()
     for _ in until(SECONDS, draws):
-        control_ms, _ids = timed_ms(lambda: raw.page("TRUE", NEWEST, {}, 0))
-        pairs.add(control_ms, timed_ms(lambda: client.expect(request))[0])
-    return pairs.figure("page alone", "no filter", "ms")
+        control_ms, ids = timed_ms(lambda: raw.page(where, NEWEST, given, 0))
+        took_ms, answer = timed_ms(lambda: client.expect(request))
+        if [int(item["session_id"]) for item in answer.json["items"]] != ids:
+            raise RuntimeError(f"{request!r} gave another page than the driver")
+        pairs.add(control_ms, took_ms)
+    return pairs
+
+
+def growth(filled: Filled, served: Served, smaller: Filled, other: Served, draws: int) -> Iterator[Figure]:
+    """How much slower the newest page is where there are more sessions; both servers run, and are asked in turns.
+
+    The bar is on the page alone. Where this server cannot leave the total out, the page with its total carries none.
+    """
+    pages = [(served.connect(), filled.key), (other.connect(), smaller.key)]
+    for name, total, bars in (("page alone", "false", [Bar("ratio", 1.3)]), ("page + total", "true", [])):
+        asking = [(client, get("/hansard/v1/sessions", key, limit=25, total=total)) for client, key in pages]
+        if total == "false" and asking[0][0].expect(asking[0][1]).json["total_count"] is not None:
+            yield Figure("growth", name, "ms", note="SKIPPED: this server knows no total=false")
+            continue
+        pairs = Pairs()
+        for _ in until(SECONDS, draws * 2):
+            took_ms, small_ms = (timed_ms(lambda c=c, r=r: c.expect(r))[0] for c, r in asking)  # type: ignore[misc]
+            pairs.add(small_ms, took_ms)
+        what = f"{name}, {smaller.sessions:,} to {filled.sessions:,} sessions"
+        yield pairs.figure("growth", what, "ms", *bars)

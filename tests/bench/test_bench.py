@@ -28,9 +28,8 @@ def run(*arguments: str) -> str:
 def figures(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
     """Every figure of a run that is much too small to say how fast anything is."""
     file = tmp_path_factory.mktemp("bench") / "figures.json"
-    run("--scale", str(SESSIONS), "--on", "sqlite", "--little", "--json", str(file))
-    found: list[dict[str, Any]] = json.loads(file.read_text())
-    return found
+    run("--scale", f"100,{SESSIONS}", "--on", "sqlite", "--little", "--json", str(file))
+    return [one for one in json.loads(file.read_text()) if one["scale"] == SESSIONS]
 
 
 def of(figures: list[dict[str, Any]], part: str) -> list[dict[str, Any]]:
@@ -43,6 +42,7 @@ def test_every_figure_is_there(figures: list[dict[str, Any]]) -> None:
     assert len(of(figures, "record")) == 2 * 4 + 1
     assert len(of(figures, "mixed")) == 2
     assert len(of(figures, "search")) >= 1
+    assert len(of(figures, "growth")) == 2
     assert {"memory", "WAL", "size"} <= {one["part"] for one in figures}
 
 
