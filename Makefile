@@ -7,7 +7,7 @@ SDKS := 0.49.87 0.20.1 0.1.1
 LIGHT := not livekit and not openai_agents and not pipecat and not browser
 
 .PHONY: run test test-long lint format test-frameworks test-livekit test-openai-agents test-pipecat test-console browser
-.PHONY: pictures bench clean
+.PHONY: pictures bench bench-peers clean
 
 run: .venv/server
 	$(BIN)/hansard serve --demo
@@ -56,9 +56,13 @@ browser:
 pictures: .venv/dev browser
 	HANSARD_TEST_PICTURES=1 $(BIN)/python -m pytest -m browser -k picture tests/console
 
+# One table of what Hansard costs, each figure beside a control of the same run (bench/README.md). BENCH_SCALE=1M for more.
 bench: .venv/dev
-	$(BIN)/python bench/ingest.py
-	$(BIN)/python bench/lists.py
+	$(BIN)/python -m bench
+
+# The same sessions into other programs from PyPI, each in an environment of its own.
+bench-peers: .venv/dev .envs/bench-phoenix/ready .envs/bench-mlflow/ready
+	$(BIN)/python -m bench.peers
 
 .venv/bin/python:
 	$(PYTHON) -m venv .venv
@@ -82,6 +86,16 @@ bench: .venv/dev
 .envs/syllable-%/ready:
 	$(PYTHON) -m venv .envs/syllable-$*
 	.envs/syllable-$*/bin/python -m pip install --quiet --disable-pip-version-check syllable-sdk==$*
+	touch $@
+
+.envs/bench-phoenix/ready:
+	$(PYTHON) -m venv $(@D)
+	$(@D)/bin/python -m pip install --quiet --disable-pip-version-check arize-phoenix==20.26.1
+	touch $@
+
+.envs/bench-mlflow/ready:
+	$(PYTHON) -m venv $(@D)
+	$(@D)/bin/python -m pip install --quiet --disable-pip-version-check mlflow==3.17.2
 	touch $@
 
 .envs/livekit/ready .envs/openai-agents/ready .envs/pipecat/ready: pyproject.toml constraints.txt

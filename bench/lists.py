@@ -1,130 +1,212 @@
-"""How long a page of 25 with its exact total takes, with N sessions in one organization.
+"""A page of 25 with its exact total over HTTP, for twelve filters, beside the bare driver's page and count.
 
-    python bench/lists.py [sessions] [postgresql://…]
-
-Every figure is the median and the slowest of five, beside the time one look-up by id takes in the same run: read
-the ratio, for machines differ. The rows are written straight into the tables, so that a million take a minute.
+Every take draws the filter's values from a row that is there, and counts only where the server and the driver
+agree on the ids of the page and on the total.
 """
 
 import random
-import statistics
-import sys
-import tempfile
-import time
-from collections.abc import Callable, Iterator
-from datetime import UTC, datetime, timedelta
-from pathlib import Path
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
-from hansard.db.engine import Database, open_database
-from hansard.db.migrate import migrate
-from hansard.db.tables import conversation, session
-from hansard.kit.listing import Asked, Direction
-from hansard.kit.settings import Settings
-from hansard.resources.conversations.store import list_conversations
-from hansard.resources.sessions.snapshots import snapshot_ids
-from hansard.resources.sessions.store import get_session, list_sessions
+from bench.client import Connection, get
+from bench.controls import Raw
+from bench.data import END_US, Talk
+from bench.figures import Bar, Figure, Pairs, timed_ms, until
+from bench.fill import Filled, moment_of_us
+from bench.serving import Served
 
-ORGANIZATION = 1
-END = datetime(2026, 11, 22, tzinfo=UTC)
+DRAWS = 60
+SECONDS = 20.0
+DAY_US = 86_400_000_000
+NEWEST = "started_at DESC, id DESC"
+LONGEST = "duration_s DESC NULLS LAST, id DESC"
 
-
-def fill(database: Database, count: int) -> None:
-    dice = random.Random(1)
-    said = [
-        ("twilio", {"agent_id": str(a), "agent_name": f"Agent {a}", "prompt_id": str(p), "prompt_version_number": v})
-        for a in range(20)
-        for p in range(3)
-        for v in range(1, 9)
-    ]
-    snapshots = database.write(ORGANIZATION, lambda db: snapshot_ids(db, ORGANIZATION, said))
-    rows = rows_of(dice, snapshots, count)
-    while chunk := [row for _, row in zip(range(20_000), rows, strict=False)]:
-        database.write(ORGANIZATION, lambda db, chunk=chunk: db.execute(session.insert(), chunk))  # type: ignore[misc]
-        talks = [
-            {
-                "organization_id": ORGANIZATION,
-                "id": row["conversation_id"],
-                "started_at": row["started_at"],
-                "snapshot_id": row["snapshot_id"],
-                "is_legacy": False,
-            }
-            for row in chunk
-        ]
-        database.write(ORGANIZATION, lambda db, talks=talks: db.execute(conversation.insert(), talks))  # type: ignore[misc]
+# What each word of a shape asks for: in the filter language, by hand, and its values from a row.
+Term = Callable[[Talk, Raw], tuple[str, str, Mapping[str, Any]]]
 
 
-def rows_of(dice: random.Random, snapshots: list[int], count: int) -> Iterator[dict[str, Any]]:
-    for number in range(1, count + 1):
-        started_at = END - timedelta(seconds=dice.random() * 365 * 86400)
-        source = f"+1804{dice.randint(2_000_000, 9_999_999)}"
-        yield dict.fromkeys(session.c.keys()) | {
-            "organization_id": ORGANIZATION,
-            "id": number,
-            "service": "twilio",
-            "sid": f"CA{number:032}",
-            "snapshot_id": dice.choice(snapshots),
-            "conversation_id": str(number),
-            "named_conversation": False,
-            "started_at": started_at,
-            "ended_at": started_at,
-            "is_abandoned": False,
-            "duration_s": round(dice.lognormvariate(4.5, 0.8), 1),
-            "source": source,
-            "target": "+18002832940",
-            "source_folded": source,
-            "target_folded": "+18002832940",
-            "is_test": dice.random() < 0.1,
-            "is_legacy": False,
-            "is_outbound": dice.random() < 0.2,
-            "received_at": started_at,
-        }
+def _since(days: int) -> Term:
+    def term(_one: Talk, raw: Raw) -> tuple[str, str, Mapping[str, Any]]:
+        start_us = END_US - days * DAY_US
+        text = moment_of_us(start_us).isoformat().replace("+00:00", "Z")
+        return f"after:{text}", "started_at >= :since", {"since": raw.moment(start_us)}
+
+    return term
 
 
-def cases() -> dict[str, Asked]:
-    return {
-        "newest": Asked(),
-        "page 4,000": Asked(page=4000),
-        "one agent": Asked(search={"agent_id": ["7"]}),
-        "agent name contains": Asked(search={"agent_name": ["GENT 1"]}),
-        "source contains": Asked(search={"source": ["804555"]}),
-        "outbound, with tests": Asked(search={"is_outbound": ["true"], "is_test": ["true"]}),
-        "30 days of one prompt": Asked(search={"prompt_id": ["2"]}, start=END - timedelta(days=30)),
-        "nothing matches": Asked(search={"agent_id": ["nobody"]}),
-        "longest": Asked(order_by="duration", direction=Direction.DESC),
-        "by agent name": Asked(order_by="agent_name"),
-    }
+TERMS: Mapping[str, Term] = {
+    "agent": lambda one, _: (f'agent:"{one.seen.agent_name}"', "@agent_id = :agent", {"agent": str(one.seen.agent)}),
+    "prompt": lambda one, _: (
+        f'prompt:"{one.seen.prompt_name}"',
+        "@prompt_id = :prompt",
+        {"prompt": one.seen.prompt_id},
+    ),
+    "version": lambda one, _: (
+        f"version:{one.seen.version}",
+        "@prompt_version_number = :version",
+        {"version": one.seen.version},
+    ),
+    "channel": lambda one, _: (
+        f"channel:{one.seen.channel_type}",
+        "@channel_manager_type = :channel",
+        {"channel": one.seen.channel_type},
+    ),
+    "live": lambda _one, _: ("-is:test", "is_test = FALSE", {}),
+    "source": lambda one, raw: (f"from:{one.source}", raw.contains("source_folded", "source"), {"source": one.source}),
+    "label": lambda one, _: (
+        f'label:"{one.label or "GOOD"}"',
+        "label_id IN (SELECT id FROM label WHERE organization_id = :org AND code = :code)",
+        {"code": one.label or "GOOD"},
+    ),
+    "duration": lambda _one, _: ("duration:>120", "duration_s > :least_s", {"least_s": 120.0}),
+    "30 days": _since(30),
+    "90 days": _since(90),
+}
 
 
-def timed(work: Callable[[], Any]) -> tuple[float, float]:
-    took_ms = []
-    for _ in range(5):
-        began = time.perf_counter()
-        work()
-        took_ms.append((time.perf_counter() - began) * 1000)
-    return statistics.median(took_ms), max(took_ms)
+@dataclass(frozen=True)
+class Shape:
+    """One of the twelve: what is asked for, in which order, and how far back."""
+
+    name: str
+    terms: tuple[str, ...] = ()
+    by_duration: bool = False
+    is_deep: bool = False
 
 
-def main() -> None:
-    count = int(sys.argv[1]) if len(sys.argv) > 1 else 1_000_000
-    with tempfile.TemporaryDirectory() as folder:
-        url = sys.argv[2] if len(sys.argv) > 2 else None
-        settings = Settings(data=Path(folder), database_url=url)
-        migrate(settings)
-        database = open_database(settings)
-        began = time.perf_counter()
-        fill(database, count)
-        print(f"{count:,} sessions written in {time.perf_counter() - began:.0f} s")
-        with database.reading() as db:
-            one, _ = timed(lambda: get_session(db, ORGANIZATION, count // 2))
-            print(f"{'one session by id':24} {one:8.2f} ms")
-            for name, asked in cases().items():
-                page = list_sessions(db, ORGANIZATION, asked)
-                median, slowest = timed(lambda asked=asked: list_sessions(db, ORGANIZATION, asked))  # type: ignore[misc]
-                print(f"{name:24} {median:8.2f} ms  {slowest:8.2f} ms  {median / one:6.0f} x  of {page.total_count:,}")
-            median, slowest = timed(lambda: list_conversations(db, ORGANIZATION, Asked()))
-            print(f"{'conversations':24} {median:8.2f} ms  {slowest:8.2f} ms  {median / one:6.0f} x")
-        database.close()
+SHAPES = (
+    Shape("no filter"),
+    Shape("agent", ("agent",)),
+    Shape("prompt + version", ("prompt", "version")),
+    Shape("channel + is_test", ("channel", "live")),
+    Shape("source", ("source",)),
+    Shape("label", ("label",)),
+    Shape("duration + 30 days", ("duration", "30 days")),
+    Shape("4 filters + 90 days", ("agent", "channel", "label", "live", "90 days")),
+    Shape("5 filters, rare", ("agent", "prompt", "version", "label", "duration")),
+    Shape("by duration", by_duration=True),
+    Shape("by duration + agent", ("agent",), by_duration=True),
+    Shape("offset", is_deep=True),
+)
 
 
-main()
+@dataclass(frozen=True)
+class Asked:
+    """A shape with values in it, once for the server and once for the driver."""
+
+    request: bytes
+    where: str
+    order: str
+    given: Mapping[str, Any]
+    offset: int
+
+
+def asked(shape: Shape, one: Talk, raw: Raw, filled: Filled) -> Asked:
+    """The shape, with the values of one row."""
+    said = [TERMS[name](one, raw) for name in shape.terms]
+    seen = " AND ".join(where[1:] for _, where, _ in said if where.startswith("@"))
+    parts = [where for _, where, _ in said if not where.startswith("@")]
+    if seen:
+        parts.append(f"snapshot_id IN (SELECT id FROM snapshot WHERE organization_id = :org AND {seen})")
+    page = deep_page(filled) if shape.is_deep else 0
+    text = " ".join(text for text, _, _ in said)
+    sort = "-duration" if shape.by_duration else ""
+    request = get("/hansard/v1/sessions", filled.key, q=text, sort=sort, page=page, limit=25)
+    given = {name: value for _, _, values in said for name, value in values.items()}
+    return Asked(request, " AND ".join(parts) or "TRUE", LONGEST if shape.by_duration else NEWEST, given, page * 25)
+
+
+def deep_page(filled: Filled) -> int:
+    """The page at offset 100,000, or half way where there are not so many."""
+    return min(100_000, len(filled.talks) // 2) // 25
+
+
+def bars(shape: Shape, raw: Raw) -> list[Bar]:
+    """What is promised of a list; the milliseconds on SQLite alone, which no network stands before."""
+    promised = [Bar("ratio", 2.5)]
+    if not raw.is_postgres:
+        promised.append(Bar("p95", 40))
+        if shape.name == "no filter":
+            promised.append(Bar("p50", 5))
+    return promised
+
+
+def measure(filled: Filled, served: Served, draws: int = DRAWS) -> Iterator[Figure]:
+    """A figure for each of the twelve, then pages without their total."""
+    raw, client = Raw(filled), served.connect()
+    for shape in SHAPES:
+        pairs = take(shape, filled, raw, client, draws)
+        name = f"offset {deep_page(filled) * 25:,}" if shape.is_deep else shape.name
+        yield pairs.figure("list + total", name, "ms", *bars(shape, raw))
+    yield from _pages_alone(filled, raw, client, draws)
+    raw.close()
+
+
+def take(shape: Shape, filled: Filled, raw: Raw, client: Connection, draws: int) -> Pairs:
+    """Driver, server, driver, server, each time with the values of another row."""
+    dice, pairs = random.Random(11), Pairs()
+    for number in until(SECONDS, draws + 2):
+        one = asked(shape, dice.choice(filled.talks), raw, filled)
+        control_ms, (ids, total) = timed_ms(lambda one=one: _by_driver(raw, one))  # type: ignore[misc]
+        took_ms, answer = timed_ms(lambda one=one: client.expect(one.request))  # type: ignore[misc]
+        page = answer.json
+        theirs = [int(item["session_id"]) for item in page["items"]]
+        if theirs != ids or page["total_count"] != total:
+            raise RuntimeError(f"{one.request!r}: {page['total_count']} {theirs}, but the driver {total} {ids}")
+        if number >= 2:  # the first two fill the caches
+            pairs.add(control_ms, took_ms)
+    return pairs
+
+
+def _by_driver(raw: Raw, one: Asked) -> tuple[list[int], int]:
+    return raw.page(one.where, one.order, one.given, one.offset), raw.count(one.where, one.given)
+
+
+def _pages_alone(filled: Filled, raw: Raw, client: Connection, draws: int) -> Iterator[Figure]:
+    """A page alone, where the server can leave the total out: what may not grow with the number of sessions.
+
+    The newest, and one as far back as the offset above, by the cursor that the page before it gave.
+    """
+    newest = get("/hansard/v1/sessions", filled.key, q="", limit=25, total="false")
+    if client.expect(newest).json["total_count"] is not None:
+        yield Figure("page alone", "no filter", "ms", note="SKIPPED: this server knows no total=false")
+        return
+    yield _alone(newest, "TRUE", {}, raw, client, draws).figure("page alone", "no filter", "ms")
+    offset = deep_page(filled) * 25
+    before = client.expect(get("/hansard/v1/sessions", filled.key, limit=25, page=deep_page(filled) - 1)).json
+    last = int(before["items"][-1]["session_id"])
+    deep = get("/hansard/v1/sessions", filled.key, limit=25, after=before["next"], total="false")
+    given = {"at": raw.moment(filled.talks[last - 1].started_us), "last": last}
+    pairs = _alone(deep, "(started_at, id) < (:at, :last)", given, raw, client, draws)
+    yield pairs.figure("page alone", f"after {offset:,} by cursor", "ms")
+
+
+def _alone(request: bytes, where: str, given: Mapping[str, Any], raw: Raw, client: Connection, draws: int) -> Pairs:
+    pairs = Pairs()
+    for _ in until(SECONDS, draws):
+        control_ms, ids = timed_ms(lambda: raw.page(where, NEWEST, given, 0))
+        took_ms, answer = timed_ms(lambda: client.expect(request))
+        if [int(item["session_id"]) for item in answer.json["items"]] != ids:
+            raise RuntimeError(f"{request!r} gave another page than the driver")
+        pairs.add(control_ms, took_ms)
+    return pairs
+
+
+def growth(filled: Filled, served: Served, smaller: Filled, other: Served, draws: int) -> Iterator[Figure]:
+    """How much slower the newest page is where there are more sessions; both servers run, and are asked in turns.
+
+    The bar is on the page alone. Where this server cannot leave the total out, the page with its total carries none.
+    """
+    pages = [(served.connect(), filled.key), (other.connect(), smaller.key)]
+    for name, total, bars in (("page alone", "false", [Bar("ratio", 1.3)]), ("page + total", "true", [])):
+        asking = [(client, get("/hansard/v1/sessions", key, limit=25, total=total)) for client, key in pages]
+        if total == "false" and asking[0][0].expect(asking[0][1]).json["total_count"] is not None:
+            yield Figure("growth", name, "ms", note="SKIPPED: this server knows no total=false")
+            continue
+        pairs = Pairs()
+        for _ in until(SECONDS, draws * 2):
+            took_ms, small_ms = (timed_ms(lambda c=c, r=r: c.expect(r))[0] for c, r in asking)  # type: ignore[misc]
+            pairs.add(small_ms, took_ms)
+        what = f"{name}, {smaller.sessions:,} to {filled.sessions:,} sessions"
+        yield pairs.figure("growth", what, "ms", *bars)

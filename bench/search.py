@@ -1,219 +1,187 @@
-"""How fast sessions become searchable, and how fast they are found, with N sessions in one organization.
+"""Searching what was said over HTTP, beside the bare full-text statement on an index of the same texts.
 
-    python bench/search.py [sessions] [postgresql://…]
-
-Beside each search stands the time that the bare statements on the index take in the same run, a page of 25 by rowid and
-the count: read the ratio, for machines differ. Words are drawn as in a language, a few very often and most seldom.
+Skipped, and it says so, where the server has no search.
 """
 
-import itertools
 import random
-import statistics
-import sys
-import tempfile
+import sqlite3
 import time
-from collections.abc import Callable, Iterator
-from datetime import UTC, datetime, timedelta
-from pathlib import Path
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, func, select
+import psycopg
+from pydantic_core import to_json
+from sqlalchemy import select
 
-from hansard.db.engine import Database, open_database
-from hansard.db.migrate import migrate
-from hansard.db.tables import body, session
-from hansard.kit.settings import Settings
-from hansard.resources.sessions import backlog, fulltext, indexing
-from hansard.resources.sessions.fulltext import Sought
-from hansard.resources.sessions.intake import add_changes
-from hansard.resources.sessions.packing import PACKING, packed
-from hansard.resources.sessions.query import read_query
-from hansard.resources.sessions.search import find_sessions
-from hansard.resources.sessions.snapshots import snapshot_ids
-from hansard.resources.sessions.words import phrase
-from hansard.wire import Child, instant_of
+from bench.client import Connection, get, post
+from bench.data import EVENTS, recorded
+from bench.figures import Bar, Figure, Pairs, spread, timed_ms, until
+from bench.fill import Filled
+from bench.sending import MOST_PER_REQUEST, sending
+from bench.serving import Served, folder
+from hansard.db.engine import open_database
+from hansard.db.tables import body
+from hansard.resources.sessions.packing import unpacked
+from hansard.wire import PATH
 
-ORGANIZATION = 1
-END = datetime(2026, 11, 22, tzinfo=UTC)
-VOCABULARY = 20_000
-_WEIGHTS = list(itertools.accumulate(1 / (rank + 1) for rank in range(VOCABULARY)))
-_dice = random.Random(1)
-
-
-def word(rank: int) -> str:
-    """A word of letters alone: one with three digits might be a telephone number, which is searched elsewhere too."""
-    return "w" + "".join("abcdefghij"[int(digit)] for digit in str(rank))
+ROUTE = "/hansard/v1/sessions/search"
+DRAWS = 40
+SECONDS = 20.0
+INDEXED_WITHIN_S = 1800.0
+FOUND_WITHIN_S = 120.0
+PROBES = 8
+MINE = "zqmine"  # the organization as a word of its own, as a bare index has to have it
 
 
-_VOCABULARY = [word(rank) for rank in range(VOCABULARY)]
+@dataclass
+class Bare:
+    """A full-text index by itself: FTS5 without content, or a tsvector with GIN; newest first, and the total."""
+
+    newest: Callable[[str], Sequence[Any]]
+    total: Callable[[str], int]
+    close: Callable[[], None]
+    words: Counter[str]  # in how many sessions of the measured organization
 
 
-def text(count: int) -> str:
-    return " ".join(_dice.choices(_VOCABULARY, cum_weights=_WEIGHTS, k=count))
-
-
-def children(started_at: datetime) -> list[Child]:
-    """Twenty turns of 15 words and three tool calls."""
-    at = [instant_of(started_at + timedelta(seconds=second)) for second in range(23)]
-    said: list[Child] = [
-        {"id": f"m{n}", "kind": "message", "at": at[n], "data": {"role": ("agent", "user")[n % 2], "text": text(15)}}
-        for n in range(20)
-    ]
-    called: list[Child] = [
-        {
-            "id": f"t{n}",
-            "kind": "tool_call",
-            "at": at[20 + n],
-            "data": {"name": "find_slot", "arguments": {"q": text(4)}, "result": {"items": [text(8)]}},
-        }
-        for n in range(3)
-    ]
-    return said + called
-
-
-def rows_of(snapshot_id: int, count: int) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
-    for number in range(1, count + 1):
-        started_at = END - timedelta(seconds=(count - number) * 30 + _dice.random() * 3600)
-        source = f"+1804{_dice.randint(2_000_000, 9_999_999)}"
-        row = dict.fromkeys(session.c.keys()) | {
-            "organization_id": ORGANIZATION,
-            "id": number,
-            "service": "twilio",
-            "sid": f"CA{number:032}",
-            "snapshot_id": snapshot_id,
-            "conversation_id": str(number),
-            "named_conversation": False,
-            "started_at": started_at,
-            "ended_at": started_at,
-            "is_abandoned": False,
-            "duration_s": round(_dice.lognormvariate(4.5, 0.8), 1),
-            "turn_count": 20,
-            "interruption_count": 0,
-            "has_tool_error": False,
-            "has_recording": False,
-            "source": source,
-            "target": "+18002832940",
-            "source_folded": source,
-            "target_folded": "+18002832940",
-            "is_test": False,
-            "is_legacy": False,
-            "received_at": started_at,
-        }
-        whole = {"organization_id": ORGANIZATION, "session_id": number, "packing": PACKING}
-        yield row, whole | {"packed": packed(children(started_at))}
-
-
-def fill(database: Database, count: int) -> None:
-    said = [("twilio", {"agent_id": "1", "agent_name": "Front desk"})]
-    (snapshot_id,) = database.write(ORGANIZATION, lambda db: snapshot_ids(db, ORGANIZATION, said))
-    rows = rows_of(snapshot_id, count)
-    while chunk := list(itertools.islice(rows, 1000)):
-
-        def write(db: Connection, chunk: list[Any] = chunk) -> None:
-            db.execute(session.insert(), [row for row, _ in chunk])
-            db.execute(body.insert(), [whole for _, whole in chunk])
-            add_changes(db, ORGANIZATION, [row["id"] for row, _ in chunk])
-
-        database.write(ORGANIZATION, write)
-
-
-def size_bytes(database: Database) -> int:
-    with database.reading() as db:
-        asked = (
-            "SELECT page_count * page_size FROM pragma_page_count, pragma_page_size"
-            if db.dialect.name == "sqlite"
-            else "SELECT pg_database_size(current_database())"
-        )
-        return int(db.exec_driver_sql(asked).scalar_one())
-
-
-def index(database: Database) -> list[float]:
-    """Read everything; give how long each write held the writer, in milliseconds."""
-    held_ms: list[float] = []
-
-    def timed_batch(db: Connection, **given: Any) -> bool:
-        began = time.perf_counter()
-        done = backlog.add_batch(db, **given)
-        held_ms.append((time.perf_counter() - began) * 1000)
-        return done
-
-    setattr(indexing, "add_batch", timed_batch)  # noqa: B010 - the name is another module's
-    indexing.index_all(database, ORGANIZATION)
-    return sorted(held_ms)
-
-
-def bare(db: Connection, sought: list[Sought]) -> None:
-    """The index alone: the newest 25 by rowid, and the count."""
-    if db.dialect.name == "sqlite":
-        hits = fulltext._hits_sqlite(ORGANIZATION, sought)
-        db.execute(hits.order_by(fulltext._sqlite_words.c.rowid.desc()).limit(25)).all()
-        fulltext._count_sqlite(db, ORGANIZATION, sought)
+def measure(filled: Filled, served: Served, draws: int = DRAWS) -> Iterator[Figure]:
+    """A common word, a rare one, two at once and a phrase; then how far the index lags behind ingest."""
+    client = served.connect()
+    first = client.ask(get(ROUTE, filled.key, q="nothing"))
+    if first.status == 404:
+        yield Figure("search", "all of it", "ms", note="SKIPPED: this server answers 404, it has no search")
         return
-    key = fulltext._postgres_words.c.session_id
-    where = fulltext._postgres_where(ORGANIZATION, sought[0])
-    db.execute(select(key).where(*where).order_by(key.desc()).limit(25)).all()
-    db.execute(select(func.count()).select_from(fulltext._postgres_words).where(*where)).scalar_one()
+    with folder() as place:
+        bare = _postgres(filled) if filled.settings.database_url else _sqlite(filled, str(place / "words.db"))
+        queries = _queries(bare.words)
+        _wait(client, filled, bare, queries[0][1])
+        for name, word in queries:
+            yield from _take(name, word, filled, client, bare, draws)
+        bare.close()
+    yield _lag(filled, served, client)
 
 
-def timed(work: Callable[[], Any]) -> float:
-    took_ms = []
-    for _ in range(7):
-        began = time.perf_counter()
-        work()
-        took_ms.append((time.perf_counter() - began) * 1000)
-    return statistics.median(took_ms)
+def _queries(words: Counter[str]) -> list[tuple[str, str]]:
+    """A word of about a third of the sessions, and one of so few that they fit on a page."""
+    most = max(words.values())
+    common = min(words, key=lambda word: abs(words[word] - most // 3))
+    rare = next(word for word, count in sorted(words.items()) if 1 <= count <= 25)
+    return [("a common word", common), ("a rare word", rare)]
 
 
-def searches() -> list[str]:
-    """The commonest word, rarer ones, several at once, a phrase, beginnings, and one of the user's."""
-    one = [word(rank) for rank in (0, 10, 100, 1000, 15000)]
-    return [*one, f"{one[2]} {word(200)}", f'"{word(1)} {word(2)}"', f"{one[1]}*", f"user:{one[1]}"]
+def _take(name: str, word: str, filled: Filled, client: Connection, bare: Bare, draws: int) -> Iterator[Figure]:
+    """Beside the newest 25 alone, and beside the newest 25 with the exact total, which the server always gives."""
+    request = get(ROUTE, filled.key, q=word, limit=25)
+    alone, with_total = Pairs(), Pairs()
+    for _ in until(SECONDS, draws):
+        newest_ms, _rows = timed_ms(lambda: bare.newest(word))
+        total_ms, total = timed_ms(lambda: bare.total(word))
+        took_ms, answer = timed_ms(lambda: client.expect(request))
+        if answer.json["total_count"] != total:
+            raise RuntimeError(f"{word!r}: the server finds {answer.json['total_count']}, the bare index {total}")
+        alone.add(newest_ms, took_ms)
+        with_total.add(newest_ms + total_ms, took_ms)
+    found = f"{name}, in {bare.words[word]:,}"
+    yield with_total.figure("search", f"{found}; control: newest 25 + total", "ms", Bar("ratio", 3))
+    yield alone.figure("search", f"{found}; control: newest 25 alone", "ms", Bar("ratio", 3))
 
 
-def main() -> None:
-    count = int(sys.argv[1]) if len(sys.argv) > 1 else 200_000
-    with tempfile.TemporaryDirectory() as folder:
-        url = sys.argv[2] if len(sys.argv) > 2 else None
-        settings = Settings(data=Path(folder), database_url=url)
-        migrate(settings)
-        database = open_database(settings)
-        began = time.perf_counter()
-        fill(database, count)
-        print(f"{count:,} sessions written in {time.perf_counter() - began:.0f} s")
-        before = size_bytes(database)
-        began = time.perf_counter()
-        held_ms = index(database)
-        took_s = time.perf_counter() - began
-        print(
-            f"indexed {count / took_s:,.0f} sessions/s, {(size_bytes(database) - before) / count:,.0f} bytes a session"
-        )
-        print(f"a write holds the writer for {statistics.median(held_ms):.0f} ms, at most {held_ms[-1]:.0f} ms")
-        if database.folder is None:  # as autovacuum does within a minute
-            database.write(ORGANIZATION, lambda db: db.exec_driver_sql("ANALYZE search_words, session"))
-        with database.reading() as db:
-            for q in searches():
-                query = read_query(q)
-                values = [(one.field, value) for one in query.terms for value in one.values]
-                parts = [(value, ("user",)) if name == "user" else (value, None) for name, value in values]
-                found = [phrase(value, of) if of else phrase(value) for value, of in parts]
-                sought = [Sought((one,)) for one in found if one]
-                page = find_sessions(db, ORGANIZATION, query, END, limit=25)
-                alone = timed(lambda sought=sought: bare(db, sought))  # type: ignore[misc]
-                ours = timed(lambda query=query: find_sessions(db, ORGANIZATION, query, END, limit=25))  # type: ignore[misc]
-                times = f"{ours:8.2f} ms, bare {alone:8.2f} ms, {ours / alone:5.1f} x"
-                print(f"{q:16} {page.total_count:9,} found in {times}")
-            common, rare = word(0), word(1000)
-            for q in (
-                f"{common} duration:>600",
-                f"{rare} duration:>600",
-                f"-{common}",
-                f"{common} -{rare}",
-                "turns:20",
-            ):
-                query = read_query(q)
-                ours = timed(lambda query=query: find_sessions(db, ORGANIZATION, query, END, limit=25))  # type: ignore[misc]
-                print(f"{q:20} {ours:8.2f} ms")
-        database.close()
+def _wait(client: Connection, filled: Filled, bare: Bare, word: str) -> None:
+    """Until the server's index holds all that the bare one holds."""
+    began = time.monotonic()
+    expected = bare.total(word)
+    while time.monotonic() - began < INDEXED_WITHIN_S:
+        if client.expect(get(ROUTE, filled.key, q=word)).json["total_count"] == expected:
+            return
+        time.sleep(0.5)
+    raise RuntimeError(f"After {INDEXED_WITHIN_S} s the server does not find all {expected} sessions with {word!r}.")
 
 
-main()
+def _lag(filled: Filled, served: Served, client: Connection) -> Figure:
+    """While others record at full speed: from the answer to a session until a word of it alone is found."""
+    dice, lags_ms = random.Random(6), []
+    with sending(served.port, filled.key, 5, MOST_PER_REQUEST) as sender:
+        sender.start(10**9, 15)
+        for number, one in enumerate(recorded(9, PROBES)):
+            word = f"zq{dice.getrandbits(60):x}"
+            events = one.events()
+            for event in events:
+                event["session"] = {**event["session"], "sid": f"probe-{number}-{word}"}
+            events[1]["data"]["text"] = word
+            assert len(events) == EVENTS
+            client.expect(post(PATH, to_json({"events": events}), filled.key))
+            lags_ms.append(_until_found(client, get(ROUTE, filled.key, q=word)))
+        sender.finish()
+    return Figure("search", "index lag under ingest", "ms", spread(lags_ms))
+
+
+def _until_found(client: Connection, request: bytes) -> float:
+    began = time.monotonic()
+    while not client.expect(request).json["total_count"]:
+        if time.monotonic() - began > FOUND_WITHIN_S:
+            raise RuntimeError("What was just said is not found.")
+        time.sleep(0.01)
+    return (time.monotonic() - began) * 1000
+
+
+def _texts(filled: Filled) -> Iterator[tuple[int, str]]:
+    """Organization and words of every body."""
+    database = open_database(filled.settings)
+    asked = select(body.c.organization_id, body.c.packing, body.c.packed)
+    with database.reading() as db:
+        for row in db.execution_options(yield_per=500).execute(asked):
+            children = unpacked(row.packing, row.packed)
+            said = [one["data"]["text"] for one in children if one["kind"] == "message"]
+            yield row.organization_id, " ".join(said)
+    database.close()
+
+
+def _counted(filled: Filled, texts: Iterator[tuple[int, str]], words: Counter[str]) -> Iterator[tuple[str, str]]:
+    for organization_id, text in texts:
+        if organization_id == filled.organization_id:
+            words.update(set(text.split()))
+        yield f"zqorg{organization_id} " if organization_id != filled.organization_id else f"{MINE} ", text
+
+
+def _sqlite(filled: Filled, file: str) -> Bare:
+    db = sqlite3.connect(file, isolation_level=None)
+    db.execute("CREATE VIRTUAL TABLE words USING fts5(text, content='', tokenize='unicode61')")
+    seen: Counter[str] = Counter()
+    db.execute("BEGIN")
+    rows = ((owner + text,) for owner, text in _counted(filled, _texts(filled), seen))
+    db.executemany("INSERT INTO words (text) VALUES (?)", rows)
+    db.execute("COMMIT")
+    newest = "SELECT rowid FROM words WHERE words MATCH ? ORDER BY rowid DESC LIMIT 25"
+    total = "SELECT count(*) FROM words WHERE words MATCH ?"
+    return Bare(
+        lambda word: db.execute(newest, [f"{MINE} AND {word}"]).fetchall(),
+        lambda word: int(db.execute(total, [f"{MINE} AND {word}"]).fetchone()[0]),
+        db.close,
+        seen,
+    )
+
+
+def _postgres(filled: Filled) -> Bare:
+    db = psycopg.connect(filled.settings.database_url or "", autocommit=True)
+    db.execute("CREATE TABLE bench_words (id bigserial PRIMARY KEY, organization_id bigint, words tsvector)")
+    seen: Counter[str] = Counter()
+    with db.cursor().copy("COPY bench_words (organization_id, words) FROM STDIN") as into:
+        for owner, text in _counted(filled, _texts(filled), seen):
+            number = filled.organization_id if owner.startswith(MINE) else -1
+            into.write_row([number, " ".join(sorted({f"'{word}'" for word in text.split()}))])
+    db.execute("CREATE INDEX bench_words_gin ON bench_words USING gin (words)")
+    db.execute("VACUUM ANALYZE bench_words")
+    where = "FROM bench_words WHERE organization_id = %s AND words @@ to_tsquery('simple', %s)"
+    mine = filled.organization_id
+
+    def close() -> None:
+        db.execute("DROP TABLE bench_words")
+        db.close()
+
+    return Bare(
+        lambda word: db.execute(f"SELECT id {where} ORDER BY id DESC LIMIT 25".encode(), [mine, word]).fetchall(),
+        lambda word: int((db.execute(f"SELECT count(*) {where}".encode(), [mine, word]).fetchone() or [0])[0]),
+        close,
+        seen,
+    )
