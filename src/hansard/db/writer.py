@@ -10,6 +10,7 @@ import os
 import queue
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from dataclasses import dataclass
@@ -27,6 +28,7 @@ MOST_PER_COMMIT = 128
 CHECKPOINT_BYTES = 4 * 1024 * 1024
 CHECKPOINT_EVERY_S = 1.0
 IDLE_S = 1.0
+MOST_WRITTEN = 10_000  # of what nobody asks for
 
 
 class ProcessLock:
@@ -62,6 +64,7 @@ class Writer:
         self._engine = engine
         self._lock = lock
         self._jobs: queue.Queue[_Job | None] = queue.Queue(maxsize=most_waiting)
+        self._written: deque[int] = deque(maxlen=MOST_WRITTEN)
         self._is_closed = False
         self._checkpoint_after = 0.0
         self._thread = threading.Thread(target=self._run, name="hansard-writer", daemon=True)
@@ -81,6 +84,10 @@ class Writer:
         except queue.Full:
             raise Busy("Too many writes are waiting; try again in a moment.") from None
         return answer
+
+    def take_written(self) -> set[int]:
+        """The organizations that were written to since somebody last asked."""
+        return {self._written.popleft() for _ in range(len(self._written))}
 
     def waiting(self) -> int:
         """How many pieces of work wait for a commit."""
@@ -131,6 +138,7 @@ class Writer:
                 if not job.answer.done():
                     job.answer.set_exception(_for_reader(error))
             return
+        self._written.extend({job.organization_id for job, _ in done})
         for job, result in done:
             job.answer.set_result(result)
 

@@ -6,6 +6,7 @@ index on in the same transaction, so a kill at any moment loses nothing and repe
 
 import logging
 import threading
+import time
 from enum import Enum
 from functools import partial
 
@@ -15,7 +16,8 @@ from hansard.resources.accounts.store import list_organizations
 from hansard.resources.sessions.backlog import add_batch, find_batch, is_behind
 
 LOOK_EVERY_S = 0.2
-LOOK_EVERY_EACH_S = 0.002  # so that looking takes a small part of the time, however many there are
+LOOK_AT_ALL_EVERY_S = 1.0
+LOOK_AT_EACH_S = 0.05  # so that looking takes a small part of the time, however many there are
 AGAIN_AFTER_S = 1.0  # an error, or another process that does the same work
 _log = logging.getLogger("hansard")
 
@@ -27,6 +29,8 @@ class Indexer:
         self._database = database
         self._stopped = threading.Event()
         self._thread: threading.Thread | None = None
+        self._written: set[int] = set()
+        self._look_at_all_after = 0.0
 
     def start(self) -> None:
         self._thread = threading.Thread(target=self._run, name="hansard-search", daemon=True)
@@ -55,17 +59,27 @@ class Indexer:
 
         Gives how many seconds to wait for the next round.
         """
-        with self._database.reading() as db:
-            organizations = [one.id for one in list_organizations(db)]
-            behind = [number for number in organizations if is_behind(db, number)]
         outcomes = set()
-        for organization_id in behind:
+        for organization_id in self._behind():
             if not self._stopped.is_set():
                 outcomes.add(index_batch(self._database, organization_id))
         if Outcome.WRITTEN in outcomes:
             return 0.0
-        look_after_s = max(LOOK_EVERY_S, len(organizations) * LOOK_EVERY_EACH_S)
-        return AGAIN_AFTER_S if Outcome.OVERTAKEN in outcomes else look_after_s
+        return AGAIN_AFTER_S if Outcome.OVERTAKEN in outcomes else LOOK_EVERY_S
+
+    def _behind(self) -> list[int]:
+        """The organizations with something to read: at once where we wrote it, after a while where others did."""
+        self._written |= self._database.writer.take_written()
+        is_time = time.monotonic() >= self._look_at_all_after
+        if not (is_time or self._written):
+            return []
+        with self._database.reading() as db:
+            numbers = [one.id for one in list_organizations(db)]
+            behind = [number for number in numbers if (is_time or number in self._written) and is_behind(db, number)]
+        if is_time:
+            self._look_at_all_after = time.monotonic() + max(LOOK_AT_ALL_EVERY_S, len(numbers) * LOOK_AT_EACH_S)
+        self._written = set(behind)
+        return behind
 
 
 class Outcome(Enum):
