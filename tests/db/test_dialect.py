@@ -8,8 +8,8 @@ import pytest
 from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
 
-from hansard.db.dialect import insert_many
 from hansard.db.engine import open_database
+from hansard.db.hot import insert_rows
 from hansard.db.migrate import migrate
 from hansard.db.tables import body, child, recording
 from hansard.kit.settings import Settings
@@ -46,7 +46,7 @@ def test_many_rows_are_stored_as_they_are(dialect: str, count: int, make_setting
     migrate(settings)
     database = open_database(settings)
     rows = recordings(count)
-    database.write(7, lambda db: insert_many(db, recording, rows))
+    database.write(7, lambda db: insert_rows(db, recording, rows))
     with database.reading() as db:
         asked = select(*(recording.c[name] for name in recordings(1)[0])).where(recording.c.organization_id == 7)
         found = [dict(row) for row in db.execute(asked.order_by(recording.c.id)).mappings()]
@@ -63,10 +63,10 @@ def test_rows_that_cannot_be_take_back_their_own_work_only(
     database = open_database(settings)
     packed = [{"organization_id": 7, "session_id": n, "packing": 1, "packed": b"x"} for n in range(200)]
     said = [{"organization_id": 7, "session_id": 1, "id": "twice", "kind": "k", "at": "", "data": "secret"}] * 200
-    first = database.writer.submit(7, lambda db: insert_many(db, body, packed))
-    second = database.writer.submit(7, lambda db: insert_many(db, child, said))
+    first = database.writer.submit(7, lambda db: insert_rows(db, body, packed))
+    second = database.writer.submit(7, lambda db: insert_rows(db, child, said))
     third = database.writer.submit(
-        8, lambda db: insert_many(db, body, [row | {"organization_id": 8} for row in packed])
+        8, lambda db: insert_rows(db, body, [row | {"organization_id": 8} for row in packed])
     )
     first.result(10)
     with pytest.raises(IntegrityError) as refused:

@@ -8,7 +8,6 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import DBAPIError
 
 _LOCKS = 0x48414E53  # "HANS": keeps our advisory locks apart from those of other programs in the database
-_COPY_FROM = 50  # rows; with fewer, COPY is no faster than INSERT
 
 
 def is_sqlite(db: Connection) -> bool:
@@ -33,32 +32,6 @@ def upsert(db: Connection, table: Table, rows: Sequence[Mapping[str, Any]], *, k
     statement = (sqlite if is_sqlite(db) else postgresql).insert(table)
     rest = {name: statement.excluded[name] for name in rows[0] if name not in key}
     db.execute(statement.on_conflict_do_update(index_elements=list(key), set_=rest), list(rows))
-
-
-def insert_many(db: Connection, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Insert rows that all have the same columns, by COPY where PostgreSQL is given many: a third of the time."""
-    if not rows:
-        return
-    if is_sqlite(db) or len(rows) < _COPY_FROM:
-        db.execute(table.insert(), list(rows))
-        return
-    from psycopg import Error  # which is not there where SQLite is enough
-    from psycopg.sql import SQL, Identifier
-
-    names = list(rows[0])
-    columns = SQL(", ").join(map(Identifier, names))
-    copying = SQL("COPY {} ({}) FROM STDIN").format(Identifier(table.name), columns)
-    driver: Any = db.connection.driver_connection
-    try:
-        with driver.cursor() as cursor, cursor.copy(copying) as copy:
-            for row in rows:
-                copy.write_row([row[name] for name in names])
-    except Error as error:
-        said: Any = error
-        is_lost = db.dialect.is_disconnect(said, driver, None)
-        raise DBAPIError.instance(
-            "COPY", None, error, Error, hide_parameters=True, connection_invalidated=is_lost, dialect=db.dialect
-        ) from error
 
 
 def is_full(error: BaseException | None) -> bool:
