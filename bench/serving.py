@@ -1,6 +1,7 @@
 """Servers in child processes on the loopback, each ended by its own process id; and a database to serve."""
 
 import contextlib
+import ctypes
 import os
 import shutil
 import signal
@@ -22,6 +23,7 @@ from hansard.kit.settings import Settings
 
 ROOT = Path(__file__).parents[1]
 START_S = 90.0
+PR_SET_PDEATHSIG = 1
 CLOCK_TICKS = os.sysconf("SC_CLK_TCK")
 
 
@@ -81,13 +83,25 @@ def running(command: Sequence[str], port: int, ready: str, log: Path, **variable
     """Run a server until the block ends; `ready` is the path that answers 200 once it is up."""
     with log.open("wb") as output:
         process = subprocess.Popen(
-            command, cwd=ROOT, env=environment() | variables, stdout=output, stderr=output, start_new_session=True
+            command,
+            cwd=ROOT,
+            env=environment() | variables,
+            stdout=output,
+            stderr=output,
+            start_new_session=True,
+            preexec_fn=_die_with_parent,
         )
     try:
         _wait(process, port, ready, log)
         yield Served(port, process.pid)
     finally:
         _end(process)
+
+
+def _die_with_parent() -> None:
+    """Ask Linux to end the process with us, should we be killed before we can do it ourselves."""
+    with contextlib.suppress(OSError, AttributeError):
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
 def _end(process: "subprocess.Popen[bytes]") -> None:
