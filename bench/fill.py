@@ -29,6 +29,7 @@ from hansard.resources.accounts import store as accounts
 from hansard.resources.accounts.schemas import Scope
 from hansard.resources.sessions.packing import PACKING, packed
 from hansard.resources.sessions.snapshots import snapshot_ids
+from hansard.resources.sessions.totals import recount
 from hansard.wire import Child
 
 MOST_BODIES = 200_000
@@ -100,6 +101,7 @@ def _fill_one(settings: Settings, database: Database, number: int, made: list[Ta
     insert(settings, label, (_label_row(number, *one) for one in with_id if one[1].label))
     recent = with_id[len(made) - newest :]
     insert(settings, body, _body_rows(number, recent, calls))
+    database.write(number, partial(recount, organization_id=number))
     insert(settings, change, (_change_row(number, *one) for one in enumerate((one[0] for one in recent), start=1)))
 
 

@@ -27,6 +27,7 @@ from hansard.resources.accounts.schemas import Scope
 from hansard.resources.recordings import job
 from hansard.resources.sessions.recordings import Heard
 from tests.door import Door
+from tests.organizations import Judge
 
 DIALECTS = ("sqlite", "postgres")
 job_read = job.read
@@ -188,6 +189,22 @@ def _read_once() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(job, "read", read)
         yield
+
+
+@pytest.fixture(autouse=True, scope="session")
+def judge() -> Iterator[Judge]:
+    """Hears every statement of the whole run."""
+    made = Judge()
+    made.listen()
+    yield made
+    made.stop()
+
+
+@pytest.fixture(autouse=True)
+def _every_statement_keeps_to_one_organization(judge: Judge) -> Iterator[None]:
+    judge.strays.clear()
+    yield
+    assert judge.strays == []
 
 
 @pytest.fixture(autouse=True)

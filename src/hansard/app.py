@@ -12,25 +12,29 @@ from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from sqlalchemy.exc import DataError, OperationalError
+from sqlalchemy.exc import TimeoutError as NoConnection
 from starlette.exceptions import HTTPException
 
 from hansard import __version__
 from hansard.console.render import error_page
 from hansard.console.routes import ROUTERS as PAGES
 from hansard.console.throttle import Throttle
+from hansard.db.counters import take_turn
 from hansard.db.engine import Database
 from hansard.kit.blobs import open_blobs
 from hansard.kit.errors import Busy, HansardError, NotFound
 from hansard.kit.settings import Settings
 from hansard.resources.accounts.access import Anybody
 from hansard.resources.accounts.schemas import Organization
-from hansard.resources.accounts.store import list_organizations
+from hansard.resources.accounts.store import EVERYBODY, list_organizations
 from hansard.resources.ingest.otlp.traces import sweep_traces
 from hansard.resources.recordings.job import Listener
 from hansard.resources.routers import ROUTERS
+from hansard.resources.sessions.indexing import Indexer
 from hansard.resources.sessions.intake import close_abandoned
 
 SWEEP_EVERY_S = 30.0
+_SWEPT_FOR = timedelta(seconds=SWEEP_EVERY_S - 2)
 _log = logging.getLogger("hansard")
 
 
@@ -62,8 +66,10 @@ def create_app(
     app.state.clock = clock
     app.state.blobs = open_blobs(settings)
     app.state.listener = Listener(database, app.state.blobs, clock)
+    app.state.indexer = Indexer(database)
     app.state.demo = demo
     app.state.throttle = Throttle()
+    app.state.turns = asyncio.Semaphore(database.most_reading)
     app.add_api_route("/healthz", healthz, methods=["GET"], tags=["hansard"])
     for router in (*ROUTERS, *PAGES):
         app.include_router(router)
@@ -73,6 +79,7 @@ def create_app(
     app.add_exception_handler(HTTPException, _say_http)
     app.add_exception_handler(DataError, _say_data_error)
     app.add_exception_handler(OperationalError, _say_unreachable)
+    app.add_exception_handler(NoConnection, _say_no_connection)
     app.add_exception_handler(Exception, _say_our_fault)
     return app
 
@@ -97,8 +104,10 @@ def not_available(request: Request, caller: Anybody) -> None:  # noqa: ARG001 - 
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     sweeper = asyncio.create_task(_sweep_for_ever(app))
     app.state.listener.start()
+    app.state.indexer.start()
     yield
     await asyncio.to_thread(app.state.listener.close)
+    await asyncio.to_thread(app.state.indexer.close)
     sweeper.cancel()
     with contextlib.suppress(asyncio.CancelledError):
         await sweeper
@@ -107,10 +116,19 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
 async def _sweep_for_ever(app: FastAPI) -> None:
     while True:
         try:
-            await sweep(app.state.database, app.state.settings, app.state.clock())
+            if await _is_our_turn(app.state.database, app.state.clock()):
+                await sweep(app.state.database, app.state.settings, app.state.clock())
         except Exception:
             _log.exception("The sweeper could not close abandoned sessions; it will try again.")
         await asyncio.sleep(SWEEP_EVERY_S)
+
+
+async def _is_our_turn(database: Database, now: datetime) -> bool:
+    """Of the servers that share a PostgreSQL one sweeps each time; two would do no harm, but the work twice."""
+    if database.folder:
+        return True
+    asking = partial(take_turn, organization_id=EVERYBODY, name="sweep", now=now, every=_SWEPT_FOR)
+    return await asyncio.wrap_future(database.writer.submit(EVERYBODY, asking))
 
 
 async def sweep(database: Database, settings: Settings, now: datetime) -> int:
@@ -173,6 +191,11 @@ async def _say_data_error(request: Request, _error: Exception) -> Response:
 async def _say_unreachable(request: Request, error: Exception) -> Response:
     _log.error("The database cannot be reached: %s", error)
     busy = Busy("The database cannot be reached.")
+    return _answer(request, busy.status, busy.detail, busy.headers)
+
+
+async def _say_no_connection(request: Request, _error: Exception) -> Response:
+    busy = Busy("Every connection to the database is in use; try again in a moment.")
     return _answer(request, busy.status, busy.detail, busy.headers)
 
 

@@ -15,8 +15,11 @@ from urllib.parse import urlencode
 import pytest
 
 from hansard.cli.opening import opened
+from hansard.db.engine import open_database
+from hansard.db.migrate import migrate
 from hansard.kit.settings import Settings
 from hansard.resources.accounts import members
+from hansard.resources.accounts import store as accounts
 from hansard.resources.accounts.schemas import Role
 from tests.conftest import free_port
 from tests.door import Answer, Door
@@ -123,6 +126,15 @@ def test_once_somebody_is_a_member_serve_prints_no_link(data: str) -> None:
         now = datetime.now(UTC)
         database.write(2, lambda db: members.add_member(db, 2, "a@example.com", "A", "x", Role.VIEWER, now))
     assert "Set up your console" not in started_and_stopped(data, free_port())
+
+
+def test_a_server_whose_organization_has_another_name_starts_and_prints_its_link(tmp_path: Path) -> None:
+    settings = Settings(data=tmp_path / "data")
+    migrate(settings)
+    database = open_database(settings)
+    database.write(0, lambda db: accounts.add_organization(db, "Parcels", datetime.now(UTC)))
+    database.close()
+    assert len(set_up_links(started_and_stopped(str(settings.data), free_port()))) == 1
 
 
 def test_links_lead_to_where_people_reach_the_server(data: str) -> None:
@@ -288,3 +300,21 @@ def test_without_the_server_extra_the_command_says_what_to_install(tmp_path: Pat
     )
     assert done.returncode == 1
     assert "pip install 'hansard[server]'" in done.stderr
+
+
+def test_sessions_are_searched_and_the_index_is_made_anew(tmp_path: Path, data: str) -> None:
+    lines = tmp_path / "events.jsonl"
+    lines.write_text("".join(json.dumps(one) + "\n" for one in make_call("CA-searched")), encoding="utf-8")
+    run("import", str(lines), "--data", data)
+    assert "has 1 sessions that search has yet to read" in run("doctor", "--data", data).stdout
+    shown = run("sessions", "search", "user:appointment agent:desk", "--data", data)
+    assert shown.stdout.startswith("1\t2026-11-22 10:00:00 UTC\tFront desk\tCA-searched\n")
+    assert shown.stdout.endswith("    0:04 user: I need an appointment.\n")
+    assert shown.stderr == "1 of 1 sessions.\n"
+    assert "can be searched, 1 sessions with words" in run("doctor", "--data", data).stdout
+    for flags in ([], ["--empty"], ["--empty"]):
+        assert run("search", "rebuild", *flags, "--data", data).stderr == "The search index is made anew.\n"
+        found = json.loads(run("sessions", "search", '"find slot"', "--json", "--data", data).stdout)
+        assert (found["session_id"], found["hit_count"], found["hits"][0]["tool_name"]) == ("1", 1, "find_slot")
+    assert run("sessions", "search", "nobody", "--data", data).stdout == ""
+    assert "did you mean 'agent'" in run("sessions", "search", "agnet:x", "--data", data, code=1).stderr

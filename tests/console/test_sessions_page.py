@@ -1,6 +1,7 @@
 """The pages of many sessions without a browser: the list, what runs, the agents; all that they say is in the page."""
 
 import re
+import time
 from datetime import timedelta
 from urllib.parse import quote
 
@@ -173,3 +174,20 @@ def test_agents_who_share_a_name_are_told_apart(there: tuple[Door, Visitor], hou
         door.send([start(f"S{number}", agent_id=agent_id, agent_name="Front desk") | {"at": now}])
     labels = re.findall(r'role="region" aria-label="([^"]+)"', member.get("/agents").bytes.decode())
     assert sorted(labels) == [f"Versions of Front desk ({one})" for one in ("7", "8", "without an id")]
+
+
+def test_the_first_place_of_the_words_stands_under_the_session_and_leads_there(there: tuple[Door, Visitor]) -> None:
+    door, member = there
+    text = "<b>REFUND</b> & <mark>refund</mark>"
+    door.send([start("HIT"), said("HIT", "user", text, 65.5), said("HIT", "agent", "A refund?", 70), end("HIT", 80)])
+    make_session(door)
+    deadline = time.monotonic() + 10
+    while "HIT" not in (page := member.get("/sessions?q=refund&columns=sid").bytes.decode()):
+        assert time.monotonic() < deadline
+    assert ids_of(page) == ["1"]
+    assert "&lt;b&gt;<mark>REFUND</mark>&lt;/b&gt; &amp; &lt;mark&gt;<mark>refund</mark>&lt;/mark&gt;" in page
+    assert '<a href="/s/1?t=65.500&amp;in=q%3Drefund">1:05 user</a>' in page
+    assert "and 1 more" in page
+    assert member.get("/s/1?t=65.500&in=q%3Drefund").status == 200
+    for q in ("agent:desk", "-refund", ""):
+        assert "<mark>" not in member.get(f"/sessions?q={q}").bytes.decode()

@@ -22,7 +22,8 @@ def test_the_migrations_lead_to_the_tables(dialect: str, make_settings: Callable
     engine = create_engine(database_url(settings))
     with engine.connect() as db:
         assert revision_of(db) == newest_revision()
-        context = MigrationContext.configure(db, opts={"compare_type": True})
+        ours = {"compare_type": True, "include_name": lambda name, _type, _of: not str(name).startswith("search_words")}
+        context = MigrationContext.configure(db, opts=ours)
         assert compare_metadata(context, metadata) == []
         have = {index["name"] for table in metadata.tables for index in inspect(db).get_indexes(table)}
         assert have >= {index.name for table in metadata.tables.values() for index in table.indexes}

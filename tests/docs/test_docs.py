@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from hansard.cli.commands import COMMANDS
+from hansard.db.tables import REFERENCE_TABLES, metadata
 from hansard.kit.settings import Settings
 from hansard.resources.ingest.validation import check
 from hansard.resources.sessions.query import FIELDS
@@ -28,6 +29,18 @@ def test_every_setting_is_documented_with_its_default_and_its_line() -> None:
         default = "" if one.default is None else f"`{one.default}` "
         row = f"| `{one.name}` | `HANSARD_{one.name.upper()}` | {default}| {one.metadata['about']} |"
         assert row in text
+
+
+def test_the_page_on_scale_distributes_every_table() -> None:
+    text = page("how-to/scale.md")
+    said = re.findall(
+        r"^SELECT create_distributed_table\('(\w+)', 'organization_id'(?:, (.*))?\);$", text, re.MULTILINE
+    )
+    in_postgres = {"search_words"}  # what SQLite has as a virtual table
+    assert {name for name, _ in said} == set(metadata.tables) - REFERENCE_TABLES | in_postgres
+    assert said[0] == ("session", "")
+    assert {more for _, more in said[1:]} == {"colocate_with => 'session'"}
+    assert set(re.findall(r"create_reference_table\('(\w+)'\)", text)) == REFERENCE_TABLES
 
 
 def test_every_field_of_the_filter_is_documented_with_its_line() -> None:

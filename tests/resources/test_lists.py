@@ -1,9 +1,13 @@
 """Lists: labels, events and conversations by each of their fields; odd values; whatever a page may be asked."""
 
+import random
 from typing import Any
 
 import pytest
+from sqlalchemy import ColumnElement, delete
 
+from hansard.db.tables import counter
+from hansard.resources.sessions.totals import count_all, recount
 from tests.conftest import House
 from tests.door import Door
 from tests.make import make_event, make_session, said, shown, start
@@ -183,3 +187,31 @@ def test_every_field_sorts_in_both_directions_the_same_in_both_databases(house: 
     assert (
         found(door, "/api/v1/sessions/", "is_outbound", order_by="is_outbound", order_by_direction="desc")[-1] is None
     )
+
+
+def test_the_total_of_all_is_kept_right_whatever_becomes_known_late(house: House) -> None:
+    door = house.door()
+    dice = random.Random(5)
+    for _ in range(30):
+        sids = dice.choices([f"S{number}" for number in range(20)], k=4)
+        door.send([make_event("session.update", {"is_test": dice.random() < 0.5}, sid=sid) for sid in sids])
+        for is_test in ("true", "false"):
+            asked = {"search_fields": ["is_test"], "search_field_values": [is_test], "limit": 0}
+            counted = {
+                "search_fields": ["is_test", "channel_manager_service"],
+                "search_field_values": [is_test, "twilio"],
+                "limit": 0,
+            }
+            kept, rows = (door.get("/api/v1/sessions/", **one).json["total_count"] for one in (asked, counted))
+            assert kept == rows
+    organization = door.organization_id
+    with house.database.reading() as db:
+        before = count_all(db, organization, with_tests=True)
+    house.database.write(organization, lambda db: db.execute(delete(counter).where(_totals_of(organization))))
+    house.database.write(organization, lambda db: recount(db, organization))
+    with house.database.reading() as db:
+        assert count_all(db, organization, with_tests=True) == before == 20
+
+
+def _totals_of(organization_id: int) -> ColumnElement[bool]:
+    return (counter.c.organization_id == organization_id) & counter.c.name.endswith("_sessions")

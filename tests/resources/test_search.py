@@ -1,5 +1,7 @@
 """The filter on one line: read, written, and right against a plain oracle on both databases."""
 
+import base64
+import json
 import random
 from collections.abc import Callable
 from datetime import timedelta
@@ -118,7 +120,7 @@ TERMS: list[tuple[str, Test]] = [
     ("direction:outbound", lambda s: s["outbound"] is True),
     ("direction:inbound", lambda s: not s["outbound"]),
     ("from:804", lambda s: "804" in (s["source"] or "")),
-    ("BÜRO", lambda s: "Büro" in (s["source"] or "")),
+    ("from:BÜRO", lambda s: "Büro" in (s["source"] or "")),
     ("label:bad,good", lambda s: s["label"] in ("BAD", "GOOD")),
     ("label:none", lambda s: s["label"] is None),
     ("has:label", lambda s: s["label"] is not None),
@@ -187,3 +189,87 @@ def test_pages_neither_repeat_nor_leave_out_a_session(house: House) -> None:
         seen += [one["session_id"] for one in page["items"]]
     assert len(seen) == len(set(seen)) == 23
     assert door.get("/hansard/v1/sessions", page=5, limit=5).json["items"] == []
+
+
+SORTS = ("started", "duration", "turns", "agent", "source", "target")
+
+
+def test_pages_one_after_another_are_the_whole_list_in_every_order(house: House) -> None:
+    door = house.door()
+    make_many(door, random.Random(10), 23)
+    for sort in [sign + name for name in SORTS for sign in ("", "-")]:
+        whole = door.get("/hansard/v1/sessions", sort=sort, limit=100).json
+        assert (whole["total_count"], whole["next"]) == (23, None)
+        seen, after = [], ""
+        while after is not None:
+            page = door.get("/hansard/v1/sessions", sort=sort, limit=5, after=after).json
+            assert page["total_count"] == (None if after else 23)
+            seen += page["items"]
+            after = page["next"]
+        assert seen == whole["items"], sort
+
+
+def test_what_comes_in_meanwhile_neither_repeats_nor_hides_a_session(house: House) -> None:
+    door = house.door()
+    make_many(door, random.Random(11), 20)
+    expected = [one["session_id"] for one in door.get("/hansard/v1/sessions").json["items"]]
+    seen, after = [], ""
+    while after is not None:
+        page = door.get("/hansard/v1/sessions", limit=6, after=after, total="true").json
+        seen += [one["session_id"] for one in page["items"]]
+        assert page["total_count"] == 20 + (len(seen) - 1) // 6
+        after = page["next"]
+        door.send([start(f"new{len(seen)}", 10**6 + len(seen))])
+    assert seen == expected
+
+
+def test_a_total_is_counted_where_it_is_wanted(house: House) -> None:
+    door = house.door()
+    make_many(door, random.Random(12), 7)
+    first = door.get("/hansard/v1/sessions", limit=5, total="false").json
+    assert (first["total_count"], first["total_pages"], len(first["items"])) == (None, None, 5)
+    rest = door.get("/hansard/v1/sessions", limit=5, after=first["next"], total="true").json
+    assert (rest["total_count"], rest["total_pages"], len(rest["items"]), rest["next"]) == (7, 2, 2, None)
+
+
+def place(*parts: Any) -> str:
+    return base64.urlsafe_b64encode(json.dumps(parts).encode()).decode().rstrip("=")
+
+
+BROKEN = (
+    *("x", "....", "nonsense", "é", place(), place("-started"), place("-started", "2026-11-22T10:00:00Z", 0)),
+    *(place("-started", "someday", 1), place("-started", None, 1), place("-started", "2026-11-22T10:00:00", 1)),
+    *(place("-started", 5, 1), place("-started", "2026-11-22T10:00:00Z", 2**53), place({}, [], {})),
+    *(base64.urlsafe_b64encode(text).decode() for text in (b"7", b"null", b'"abc"', b"\xff\xfe", b"[" * 5000)),
+)
+
+
+@pytest.mark.parametrize("after", BROKEN)
+def test_a_place_that_is_none_is_refused_with_a_sentence(door: Door, after: str) -> None:
+    answer = door.get("/hansard/v1/sessions", after=after)
+    assert (answer.status, answer.detail) == (
+        400,
+        "That is no place in a list; `after` takes what an earlier page gave as `next`.",
+    )
+
+
+@pytest.mark.parametrize(
+    ("sort", "value"),
+    [("duration", "x"), ("duration", 1e300), ("duration", True), ("turns", None), ("agent", 5), ("source", "\0")],
+)
+def test_a_place_with_a_value_its_order_cannot_have_is_refused(house: House, sort: str, value: Any) -> None:
+    answer = house.door().get("/hansard/v1/sessions", sort=sort, after=place(sort, value, 1))
+    assert answer.status == 400
+
+
+def test_a_place_of_another_order_or_beside_a_page_is_refused(door: Door) -> None:
+    door.send([start("A"), start("B")])
+    after = door.get("/hansard/v1/sessions", limit=1, sort="turns").json["next"]
+    assert door.get("/hansard/v1/sessions", sort="turns", after=after).status == 200
+    for sort in ("-turns", "", "source"):
+        answer = door.get("/hansard/v1/sessions", sort=sort, after=after)
+        wanted = sort or "-started"
+        sentence = f"That place is in the order 'turns', but the list is asked for in the order {wanted!r}."
+        assert (answer.status, answer.detail) == (400, sentence)
+    answer = door.get("/hansard/v1/sessions", sort="turns", after=after, page=1)
+    assert answer.detail == "A list is asked for by `page` or by `after`, not by both."

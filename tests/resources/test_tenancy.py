@@ -66,6 +66,7 @@ ROUTES: dict[tuple[str, str], tuple[str, Scope | None, int]] = {
     ("GET", "/api/v1/events/"): ("/api/v1/events/", Scope.READ, 200),
     ("GET", "/hansard/v1/agents"): ("/hansard/v1/agents", Scope.READ, 200),
     ("GET", "/hansard/v1/sessions"): ("/hansard/v1/sessions", Scope.READ, 200),
+    ("GET", "/hansard/v1/sessions/search"): ("/hansard/v1/sessions/search?q=appointment", Scope.READ, 200),
     ("GET", "/hansard/v1/sessions/{session_id}/record"): ("/hansard/v1/sessions/{id}/record", Scope.READ, 404),
     # Opened by a token that LiveKit signs, by none of our keys; tests/livekit knocks with good ones.
     ("POST", "/observability/recordings/v0"): ("/observability/recordings/v0", None, 401),

@@ -11,6 +11,8 @@ COMMANDS = {
     "keys": "accounts:keys",
     "members": "members:members",
     "organizations": "accounts:organizations",
+    "sessions": "search:sessions",
+    "search": "search:search",
     "import": "transfer:import_",
     "export": "transfer:export",
     "doctor": "doctor:doctor",

@@ -17,6 +17,8 @@ from hansard.kit.blobs import Blob, Blobs, Folder, open_blobs
 from hansard.kit.errors import HansardError
 from hansard.kit.settings import SettingError, Settings, Sourced
 from hansard.resources.accounts.store import list_organizations
+from hansard.resources.sessions.backlog import find_backlog
+from hansard.resources.sessions.fulltext import count_documents
 from hansard.resources.sessions.recordings import count_recordings, list_blobs
 from hansard.resources.sessions.store import count_sessions
 
@@ -66,6 +68,7 @@ def _storage(settings: Settings) -> Iterator[Finding]:
         with database.reading() as db:
             yield from _contents(db, database)
             if revision_of(db) == newest_revision():
+                yield from _search(db)
                 yield from _recordings(db, settings)
         database.close()
     except Exception as error:
@@ -93,6 +96,21 @@ def _contents(db: Connection, database: Database) -> Iterator[Finding]:
         yield "well", f"PostgreSQL {version_of(db)}."
     for one in list_organizations(db):
         yield "well", f"Organization {one.name!r} has {count_sessions(db, one.id)} sessions."
+
+
+def _search(db: Connection) -> Iterator[Finding]:
+    """How far the search index has read; a running server catches up by itself."""
+    for one in list_organizations(db):
+        behind = find_backlog(db, one.id)
+        if not behind.count:
+            yield (
+                "well",
+                f"Organization {one.name!r} can be searched, {count_documents(db, one.id)} sessions with words.",
+            )
+            continue
+        oldest = f", the oldest since {behind.oldest_at:%Y-%m-%d %H:%M:%S} UTC" if behind.oldest_at else ""
+        said = f"Organization {one.name!r} has {behind.count} sessions that search has yet to read{oldest}."
+        yield "note", f"{said} A running server does that; `hansard search rebuild` does it now."
 
 
 def _recordings(db: Connection, settings: Settings) -> Iterator[Finding]:

@@ -13,6 +13,7 @@ from hansard.kit.errors import NotFound
 from hansard.kit.settings import Settings, Sourced
 from hansard.resources.accounts import members as store
 from hansard.resources.accounts.schemas import Role
+from hansard.resources.accounts.store import list_organizations
 
 
 @click.group()
@@ -66,12 +67,18 @@ def _remove(db: Connection, organization_id: int, email: str) -> None:
     store.remove_member(db, organization_id, known.member.id, datetime.now(UTC), may_be_last=True)
 
 
-def find_set_up_link(settings: Settings, database: Database, organization: str) -> str | None:
-    """A fresh link for the first owner, in the place of all earlier ones; None when somebody can sign in."""
+def find_set_up_link(settings: Settings, database: Database) -> str | None:
+    """A fresh link for the first owner of the oldest organization, in the place of all earlier ones.
+
+    None when somebody can sign in, or nobody's sessions are kept here.
+    """
     with database.reading() as db:
         if store.list_organizations_with_members(db):
             return None
-    mine = organization_named(database, organization).id
+        oldest = next(iter(list_organizations(db)), None)
+    if oldest is None:
+        return None
+    mine = oldest.id
     database.write(mine, lambda db: store.remove_invitations(db, mine))
     return _link(settings, database, mine, Role.OWNER, store.SET_UP_FOR)
 

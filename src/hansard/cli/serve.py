@@ -1,18 +1,15 @@
 """`hansard serve`: the server, and with `--demo` something to look at."""
 
-import signal
 import sys
 from datetime import UTC, datetime
 
 import click
-import uvicorn
 
-from hansard.app import create_app
 from hansard.cli.demo import load_demo
-from hansard.cli.demo_sound import add_sounds_meanwhile
 from hansard.cli.members import find_set_up_link
-from hansard.cli.opening import DEFAULT_ORGANIZATION, address_of, opened, organization_named, with_settings
-from hansard.cli.server import Server
+from hansard.cli.opening import address_of, opened, organization_named, with_settings
+from hansard.cli.server import make_app, run_server
+from hansard.cli.workers import check_workers, run_workers
 from hansard.db.engine import AlreadyServed, Database, served
 from hansard.kit.settings import SettingError, Settings, Sourced
 from hansard.resources.accounts.schemas import Organization
@@ -20,50 +17,30 @@ from hansard.resources.accounts.schemas import Organization
 
 @click.command()
 @click.option("--demo", is_flag=True, help="Load sample sessions and print how to read them.")
-@with_settings("host", "port")
+@with_settings("host", "port", "workers")
 def serve(sourced: Sourced, demo: bool) -> None:
     """Serve the API until interrupted."""
     settings = sourced.settings
     folder = None if settings.database_url else settings.data
     try:
+        check_workers(settings)
         with served(folder), opened(settings) as database:
             samples = _demo(settings, database) if demo else None
             click.echo(f"Hansard listens on http://{settings.host}:{settings.port}", err=True)
             _say_set_up(settings, database)
-            _run(settings, database, samples)
+            if settings.workers == 1:
+                run_server(settings, make_app(settings, database, samples, adds_sounds=True))
     except (AlreadyServed, SettingError) as error:
         raise click.ClickException(str(error)) from None
+    if settings.workers > 1:
+        sys.exit(run_workers(settings, samples))
 
 
 def _say_set_up(settings: Settings, database: Database) -> None:
     """Say, until somebody can sign in, how to become the first."""
-    link = find_set_up_link(settings, database, DEFAULT_ORGANIZATION)
+    link = find_set_up_link(settings, database)
     if link:
         click.echo(f"Set up your console: {link}", err=True)
-
-
-def _run(settings: Settings, database: Database, demo: Organization | None) -> None:
-    """Serve until SIGINT or SIGTERM, which uvicorn passes on when it is done: then leave by the door."""
-    for one in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(one, lambda *_: sys.exit(0))
-    app = create_app(settings, database, demo=demo)
-    if demo:
-        add_sounds_meanwhile(app, demo)
-    config = uvicorn.Config(
-        app,
-        host=settings.host,
-        port=settings.port,
-        log_level="warning",
-        access_log=False,
-        server_header=False,
-        forwarded_allow_ips=settings.trusted_proxies,
-        timeout_keep_alive=15,
-        timeout_graceful_shutdown=10,
-    )
-    server = Server(config)
-    server.run()
-    if not server.started:
-        sys.exit(3)  # as uvicorn itself leaves when it cannot start
 
 
 def _demo(settings: Settings, database: Database) -> Organization:

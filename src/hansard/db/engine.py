@@ -16,6 +16,16 @@ from hansard.kit.settings import Settings
 
 T = TypeVar("T")
 FILE_NAME = "hansard.db"
+SQLITE_POOL = 20
+POOL_WAIT_S = 5.0
+# A statement is prepared when a connection runs it for the third time: what runs all the time is, what comes once
+# is not, and a connection keeps 200 at most.
+PREPARE_AFTER, MOST_PREPARED = 2, 200
+# In another zone the first and the last day of the calendar could not be read back.
+_IN_UTC = "-c timezone=UTC"
+# A server that hangs in the midst of a write would hold its organization for ever; so PostgreSQL ends its
+# connection, and the others answer 503 until then.
+_WRITING = f"{_IN_UTC} -c lock_timeout=20s -c idle_in_transaction_session_timeout=60s"
 
 
 class AlreadyServed(Exception):
@@ -24,15 +34,23 @@ class AlreadyServed(Exception):
 
 @dataclass(frozen=True)
 class Database:
-    """Where the record is kept: read through `reading`, write through `writer`."""
+    """Where the record is kept: read through `reading`, write through `writer`.
+
+    `most_reading` is how many may hold a connection for as long as they like. Fewer than there are connections, so
+    that who needs one for a single look (who is asking?) never waits for them.
+    """
 
     reader: Engine
     writer: Writer
     folder: Path | None
+    most_reading: int
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
-        """One consistent view for as long as the block lasts; it sees no half of any write."""
+        """One consistent view for as long as the block lasts; it sees no half of any write.
+
+        Raises SQLAlchemy's TimeoutError when no connection comes free within `POOL_WAIT_S` seconds.
+        """
         with self.reader.connect() as db:
             yield db
 
@@ -63,14 +81,36 @@ def open_database(settings: Settings) -> Database:
         settings.data.mkdir(parents=True, exist_ok=True, mode=0o700)
         lock = ProcessLock(settings.data / "writer.lock")
         writer = Writer(sqlite_engine(url, writing=True), lock=lock, most_waiting=settings.waiting_writes)
-        return Database(sqlite_engine(url, writing=False), writer, settings.data)
-    # In another zone the first and the last day of the calendar could not be read back.
-    in_utc = {"options": "-c timezone=UTC"}
-    quiet = {"hide_parameters": True, "pool_pre_ping": True}  # what people said has no place in a log
-    reader = create_engine(url, isolation_level="REPEATABLE READ", pool_size=20, connect_args=in_utc, **quiet)
+        return Database(sqlite_engine(url, writing=False), writer, settings.data, SQLITE_POOL)
+    return _open_postgres(url, settings)
+
+
+def _open_postgres(url: URL, settings: Settings) -> Database:
+    """`settings.database_pool` connections to read with, opened as they are needed, and one to write."""
+    made: dict[str, Any] = {
+        "hide_parameters": True,  # what people said has no place in a log
+        "pool_pre_ping": True,
+        "max_overflow": 0,
+        "pool_timeout": POOL_WAIT_S,
+    }
+    size = settings.database_pool
+    reader = create_engine(
+        url, isolation_level="REPEATABLE READ", pool_size=size, connect_args=_connecting(_IN_UTC), **made
+    )
+    event.listen(reader, "connect", _prepare)
     event.listen(reader, "connect", _read_only)
-    writing = create_engine(url, pool_size=2, connect_args=in_utc, **quiet)
-    return Database(reader, Writer(writing, lock=None, most_waiting=settings.waiting_writes), None)
+    writing = create_engine(url, pool_size=1, connect_args=_connecting(_WRITING), **made)
+    event.listen(writing, "connect", _prepare)
+    writer = Writer(writing, lock=None, most_waiting=settings.waiting_writes)
+    return Database(reader, writer, None, most_reading=size - max(1, size // 4))
+
+
+def _connecting(options: str) -> dict[str, Any]:
+    return {"options": options, "prepare_threshold": PREPARE_AFTER}
+
+
+def _prepare(connection: Any, _record: Any) -> None:
+    connection.prepared_max = MOST_PREPARED
 
 
 def _read_only(connection: Any, _record: Any) -> None:
@@ -84,8 +124,8 @@ def sqlite_engine(url: URL, *, writing: bool) -> Engine:
     them under the process lock, for SQLite 3.7.0 to 3.51.2 can corrupt the file when a checkpoint and a write
     of another connection meet (storage decision 0002). `mmap_size=0` for the same reason.
     """
-    size, more = (1, 0) if writing else (20, 20)
-    engine = create_engine(url, pool_size=size, max_overflow=more, hide_parameters=True)
+    size, more = (1, 0) if writing else (SQLITE_POOL, SQLITE_POOL)
+    engine = create_engine(url, pool_size=size, max_overflow=more, pool_timeout=POOL_WAIT_S, hide_parameters=True)
 
     def prepare(connection: sqlite3.Connection, _record: Any) -> None:
         connection.isolation_level = None  # we say BEGIN ourselves, below

@@ -27,6 +27,9 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import TIMESTAMP
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
+# What a cluster keeps whole on every machine; every other table it can cut by the organization.
+REFERENCE_TABLES = frozenset({"organization"})
+
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -199,6 +202,41 @@ snapshot = Table(
     **_COMPACT,
 )
 
+# What sessions are found by beside their columns (`sessions/traits.py`): each kind and word once, each set of them
+# that a session was seen with once, and which traits are in a set. A set, once stored, is never changed.
+trait = Table(
+    "trait",
+    metadata,
+    _organization(),
+    Column("id", BigInteger, nullable=False),
+    Column("kind", Bytewise, nullable=False),
+    Column("word", Bytewise, nullable=False),
+    PrimaryKeyConstraint("organization_id", "id", name="trait_pk"),
+    Index("trait_word", "organization_id", "kind", "word", unique=True),
+    **_COMPACT,
+)
+
+trait_set = Table(
+    "trait_set",
+    metadata,
+    _organization(),
+    Column("digest", LargeBinary, nullable=False),
+    Column("id", BigInteger, nullable=False),
+    PrimaryKeyConstraint("organization_id", "digest", name="trait_set_pk"),
+    **_COMPACT,
+)
+
+trait_of_set = Table(
+    "trait_of_set",
+    metadata,
+    _organization(),
+    Column("trait_id", BigInteger, nullable=False),
+    Column("set_id", BigInteger, nullable=False),
+    PrimaryKeyConstraint("organization_id", "trait_id", "set_id", name="trait_of_set_pk"),
+    Index("trait_of_set_by_set", "organization_id", "set_id", "trait_id"),
+    **_COMPACT,
+)
+
 session = Table(
     "session",
     metadata,
@@ -233,6 +271,9 @@ session = Table(
     Column("summary", Bytewise),
     Column("rating", Bytewise),
     Column("metadata", Bytewise),  # the keys we do not know, as a JSON object
+    Column("trait_set_id", BigInteger),  # its languages, tools and issue categories; null for none
+    Column("metadata_set_id", BigInteger),  # the same of its metadata
+    Column("response_p95_ms", BigInteger),  # null while it runs, and where no answer was timed
     Column("first_at", Moment),  # of the talk itself; null while there is none
     Column("last_at", Moment),
     Column("received_at", Moment, nullable=False),
@@ -252,6 +293,14 @@ session = Table(
         "label_id",
         "source_folded",
         "target_folded",
+        "turn_count",
+        "interruption_count",
+        "has_tool_error",
+        "has_recording",
+        "is_abandoned",
+        "response_p95_ms",
+        "trait_set_id",
+        "metadata_set_id",
     ),
     Index("session_conversation", "organization_id", "conversation_id", "started_at", "id"),
     Index(
@@ -370,7 +419,7 @@ latency_histogram = Table(
     Column("is_test", Boolean, nullable=False),
     Column("category", Bytewise, nullable=False),
     Column("label", Bytewise, nullable=False),
-    Column("counts", Bytewise, nullable=False),  # a JSON list: bucket, count, bucket, count, …
+    Column("counts", LargeBinary, nullable=False),  # the first bucket, then the count of each from there on
     PrimaryKeyConstraint(
         "organization_id", "day", "snapshot_id", "is_test", "category", "label", name="latency_histogram_pk"
     ),
@@ -398,6 +447,30 @@ change = Table(
     Column("seq", BigInteger, nullable=False),
     Column("session_id", BigInteger, nullable=False),
     PrimaryKeyConstraint("organization_id", "seq", name="change_pk"),
+    **_COMPACT,
+)
+
+# How far a reader of the change log has come; its row moves in the write that applies what was read.
+cursor = Table(
+    "cursor",
+    metadata,
+    _organization(),
+    Column("name", Bytewise, nullable=False),
+    Column("seq", BigInteger, nullable=False),
+    PrimaryKeyConstraint("organization_id", "name", name="cursor_pk"),
+    **_COMPACT,
+)
+
+# What the search index holds of a session: enough to take it out again exactly. The index itself is `search_words`,
+# which each database has in a form of its own (`resources/sessions/fulltext.py`).
+search_doc = Table(
+    "search_doc",
+    metadata,
+    _organization(),
+    Column("session_id", BigInteger, nullable=False),
+    Column("digest", LargeBinary, nullable=False),  # of its words
+    Column("keys", LargeBinary, nullable=False),  # of the events that they are of
+    PrimaryKeyConstraint("organization_id", "session_id", name="search_doc_pk"),
     **_COMPACT,
 )
 

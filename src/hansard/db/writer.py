@@ -19,7 +19,7 @@ from typing import Any, TypeVar
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError
 
-from hansard.db.dialect import is_full, lock_organization
+from hansard.db.dialect import is_full, is_held_up, lock_organization
 from hansard.kit.errors import Busy, DiskFull, HansardError
 
 T = TypeVar("T")
@@ -143,8 +143,8 @@ class Writer:
                 lock_organization(db, job.organization_id)
                 result = job.work(db)
         except DBAPIError as error:
-            if error.connection_invalidated or is_full(error):
-                raise
+            if error.connection_invalidated or is_full(error) or is_held_up(error):
+                raise  # the next would only wait as long
             job.answer.set_exception(_for_reader(error))
         except Exception as error:
             job.answer.set_exception(error)
@@ -185,6 +185,8 @@ def _for_reader(error: Exception) -> Exception:
         return error
     if is_full(error):
         return DiskFull("There is no room left on the disk; nothing was written.")
+    if is_held_up(error):
+        return Busy("Another server is writing for too long; nothing was written.")
     if error.connection_invalidated:
         return Busy("The database cannot be reached; nothing was written.")
     return error

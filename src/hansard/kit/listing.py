@@ -240,18 +240,23 @@ def page_of(
     timestamp: ColumnElement[Any],
     newest: Sequence[ColumnElement[Any]],
     details: Callable[[Select[Any]], Select[Any]] = lambda query: query,
+    known_total: int | None = None,
 ) -> tuple[Sequence[RowMapping], int]:
     """Run a list: the rows of the page asked for, and the exact number of rows on all pages.
 
-    `details` adds what the rows show but the count need not touch.
+    `details` adds what the rows show but the count need not touch; a `known_total` is not counted again.
     """
     matching = narrowed(query, asked, columns, timestamp)
-    counted = matching.with_only_columns(func.count(), maintain_column_froms=True).order_by(None)
-    total = db.execute(counted).scalar_one()
+    total = _count(db, matching) if known_total is None else known_total
     if not asked.limit or asked.page * asked.limit >= total:
         return [], total
     page = arranged(details(matching), asked, columns, newest).limit(asked.limit).offset(asked.page * asked.limit)
     return db.execute(page).mappings().all(), total
+
+
+def _count(db: Connection, matching: Select[Any]) -> int:
+    counted = matching.with_only_columns(func.count(), maintain_column_froms=True).order_by(None)
+    return int(db.execute(counted).scalar_one())
 
 
 def as_page(items: list[Item], total: int, asked: Asked) -> Page[Item]:

@@ -4,9 +4,9 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import Field, TypeAdapter, ValidationError
 
 PREFIX = "HANSARD_"
 # Variables of the recorder and of the tests, which are not the server's to refuse.
@@ -29,6 +29,12 @@ class Settings:
 
     data: Path = _setting(Path("hansard-data"), "The folder that holds the SQLite database and the recordings.")
     database_url: str | None = _setting(None, "postgresql://… to use PostgreSQL instead of SQLite.")
+    database_pool: Annotated[int, Field(ge=2)] = _setting(
+        10, "PostgreSQL connections each process may read with; it writes with one more."
+    )
+    workers: Annotated[int, Field(ge=1, le=64)] = _setting(
+        1, "Processes that serve side by side; more than one needs PostgreSQL."
+    )
     host: str = _setting("127.0.0.1", "The address to listen on.")
     port: int = _setting(8700, "The port to listen on.")
     public_url: str | None = _setting(

@@ -21,19 +21,21 @@ from hansard.resources.labels.schemas import label_by_person
 from hansard.resources.labels.store import add_label
 from hansard.resources.sessions import query as filters
 from hansard.resources.sessions.access import Idle
+from hansard.resources.sessions.order import read_sort
 from hansard.resources.sessions.query import Query as Filter
 from hansard.resources.sessions.query import Term, read_query
-from hansard.resources.sessions.schemas import FoundSession
+from hansard.resources.sessions.schemas import FoundSession, Hit
 from hansard.resources.sessions.search import (
     count_sessions_after,
     find_sessions,
+    list_hits,
     list_values,
-    read_sort,
 )
 from hansard.resources.sessions.store import count_sessions
 
 router = APIRouter(include_in_schema=False)
 
+Hits = dict[str, tuple[int, Hit]]
 PER_PAGE = 50
 MOST_LABELLED = 500
 LAST_PAGE = 10**6
@@ -63,6 +65,7 @@ COLUMNS = (
     Column("target", "To", "target"),
     Column("turns", "Turns", "turns", is_number=True),
     Column("interruptions", "Interruptions", is_number=True),
+    Column("response", "Response (p95)", is_number=True),
     Column("model", "Model"),
     Column("signs", "Signs"),
     Column("label", "Label"),
@@ -122,6 +125,7 @@ def sessions(
         query=query,
         problem=problem,
         found=found,
+        hits=_first_hits(db, viewer.organization_id, query, found),
         newest_id=max((int(one.session_id or 0) for one in found.items), default=0),
         sort=order,
         all_columns=COLUMNS,
@@ -198,6 +202,14 @@ def _instead(db: Connection, organization_id: int, query: Filter, now: datetime)
         count = find_sessions(db, organization_id, query.without(term), now, limit=1).total_count
         found.append((term, count or 0))
     return [one for one in found if one[1]]
+
+
+def _first_hits(db: Connection, organization_id: int, query: Filter, found: Page[FoundSession]) -> Hits:
+    """Of each session the number of hits and the first of them; nothing for a filter that searches no words."""
+    known = list_hits(db, organization_id, query, found.items)
+    return {
+        one.session_id or "": (count, first[0]) for one, (count, first) in zip(found.items, known, strict=True) if first
+    }
 
 
 def _nothing() -> Page[FoundSession]:

@@ -7,13 +7,14 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, RowMapping, delete, exists, select, update
+from sqlalchemy import Connection, RowMapping, delete, select, update
 
 from hansard.db.counters import next_numbers
 from hansard.db.tables import invitation, member, organization, signin
 from hansard.kit.errors import Conflict, Invalid, NotFound
 from hansard.kit.ids import find_id
 from hansard.resources.accounts.schemas import Invitation, Member, Organization, Role
+from hansard.resources.accounts.store import list_organizations
 
 SIGNED_IN_FOR = timedelta(days=14)
 SET_UP_FOR = timedelta(minutes=15)  # the link stands in a terminal and its log
@@ -132,9 +133,12 @@ def list_members(db: Connection, organization_id: int) -> list[Member]:
 
 def list_organizations_with_members(db: Connection) -> list[Organization]:
     """Those somebody can sign in to; none on a server that was not set up yet."""
-    somebody = exists().where(member.c.organization_id == organization.c.id, member.c.removed_at.is_(None))
-    asked = select(organization.c.id, organization.c.name, organization.c.created_at).where(somebody)
-    return [Organization(**row) for row in db.execute(asked.order_by(organization.c.id)).mappings()]
+    return [one for one in list_organizations(db) if _has_members(db, one.id)]
+
+
+def _has_members(db: Connection, organization_id: int) -> bool:
+    mine = (member.c.organization_id == organization_id) & member.c.removed_at.is_(None)
+    return db.execute(select(member.c.id).where(mine).limit(1)).first() is not None
 
 
 def remove_member(

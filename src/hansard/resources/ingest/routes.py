@@ -10,7 +10,7 @@ from hansard.db.access import Now, Storage
 from hansard.kit.body import encoding_of, inflated, media_type_of, received
 from hansard.resources.accounts.access import Ingester
 from hansard.resources.ingest.receipt import take
-from hansard.resources.ingest.validation import Checked, checked, parsed
+from hansard.resources.ingest.validation import Checked, read_events
 from hansard.resources.sessions.access import Idle
 from hansard.wire import PATH, Receipt
 
@@ -31,4 +31,4 @@ async def add_events(request: Request, storage: Storage, caller: Ingester, now: 
 
 
 def _checked(body: bytes, request: Request) -> Checked:
-    return checked(parsed(inflated(body, encoding_of(request)), media_type_of(request)))
+    return read_events(inflated(body, encoding_of(request)), media_type_of(request))

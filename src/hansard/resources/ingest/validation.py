@@ -3,9 +3,9 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from math import isfinite
-from typing import Any, cast
+from typing import Annotated, Any, Literal, Union, cast
 
-from pydantic import ConfigDict, TypeAdapter, ValidationError, with_config
+from pydantic import ConfigDict, Field, TypeAdapter, ValidationError, with_config
 from pydantic_core import from_json
 from typing_extensions import TypedDict
 
@@ -16,15 +16,20 @@ _STRICT = ConfigDict(strict=True, extra="ignore")
 _KEEPING = ConfigDict(strict=True, extra="allow")
 
 
-def _event(kind: str, data: Any) -> TypeAdapter[Event]:
-    """What checks a whole event of one kind in one go; the keys of its data that we do not know are kept."""
+def _event(kind: str, data: Any) -> Any:
+    """The shape of a whole event of one kind; the keys of its data that we do not know are kept."""
     key = with_config(_STRICT)(SessionKey)
-    parts = {"id": Key, "session": key, "kind": str, "at": Instant, "data": with_config(_KEEPING)(data)}
-    made = cast("Any", TypedDict)(f"Event_{kind}", parts)
-    return TypeAdapter(with_config(_STRICT)(made))
+    parts = {"id": Key, "session": key, "kind": Literal[kind], "at": Instant, "data": with_config(_KEEPING)(data)}
+    return with_config(_STRICT)(cast("Any", TypedDict)(f"Event_{kind}", parts))
 
 
-_EVENTS = {kind: _event(kind, shape) for kind, shape in SHAPES.items()}
+_SHAPES = {kind: _event(kind, shape) for kind, shape in SHAPES.items()}
+_EVENTS: dict[str, TypeAdapter[Event]] = {kind: TypeAdapter(shape) for kind, shape in _SHAPES.items()}
+_ALL: Any = Annotated[Union[tuple(_SHAPES.values())], Field(discriminator="kind")]  # noqa: UP007 - made of a list
+_LIST: TypeAdapter[list[Event]] = TypeAdapter(list[_ALL])
+_BODY: TypeAdapter[dict[str, list[Event]]] = TypeAdapter(
+    with_config(_STRICT)(cast("Any", TypedDict)("Body", {"events": list[_ALL]}))
+)
 # How the two ways to read an instant are told apart in the place of an error (`InstantRule`).
 _WAYS = ("written", "read")
 
@@ -37,12 +42,49 @@ class Checked:
     rejected: list[Rejection]
 
 
-def parsed(body: bytes, media_type: str) -> list[Any]:
-    """The events of a body, unchecked: `{"events": [...]}`, or one a line for NDJSON.
+def read_events(body: bytes, media_type: str) -> Checked:
+    """The events of a body, checked: `{"events": [...]}`, or one a line for NDJSON.
 
     Raises Invalid for what is not JSON or nested too deep, TooLarge for too many.
     """
     is_lines = media_type in ("application/x-ndjson", "application/ndjson", "application/jsonl")
+    good = _all_good(body, is_lines=is_lines)
+    if good is not None:
+        return Checked(list(enumerate(good)), [])
+    return checked(_parsed(body, is_lines=is_lines))
+
+
+def _all_good(body: bytes, *, is_lines: bool) -> list[Event] | None:
+    """The events of a body in which all is well, read and checked in one go; None where something may not be.
+
+    That is how most come, and twice as fast as reading first and checking then. What is wrong, and where, is for
+    those who look at the events one by one to say.
+    """
+    try:
+        if is_lines:
+            lines = [line for line in body.split(b"\n") if line.strip()]
+            events = _LIST.validate_json(b"[" + b",".join(lines) + b"]")
+            is_whole = len(events) == len(lines)
+        else:
+            events, is_whole = _BODY.validate_json(body)["events"], True
+    except ValidationError:
+        return None
+    is_good = is_whole and len(events) <= MAX_EVENTS and all(_is_sound(one["data"], MAX_DEPTH - 1) for one in events)
+    return events if is_good else None
+
+
+def _is_sound(value: Any, levels: int) -> bool:
+    """Whether this list or object is not nested too deep, and holds no infinite number."""
+    for inner in value.values() if type(value) is dict else value:
+        kind = type(inner)  # a call for every text and number would take longer than reading the JSON
+        if kind is float and not isfinite(inner):
+            return False
+        if (kind is dict or kind is list) and not (levels > 1 and _is_sound(inner, levels - 1)):
+            return False
+    return True
+
+
+def _parsed(body: bytes, *, is_lines: bool) -> list[Any]:
     events = list(_lines(body)) if is_lines else _listed(_json(body, "The body"))
     if len(events) > MAX_EVENTS:
         raise TooLarge(f"A request may carry {MAX_EVENTS} events, not {len(events)}.")
@@ -74,16 +116,12 @@ def _listed(body: Any) -> list[Any]:
 
 def is_too_deep(value: Any, levels: int) -> bool:
     """Whether lists and objects are nested in each other more than this many levels."""
-    kind = type(value)
-    if kind is not dict and kind is not list:
+    if not isinstance(value, dict | list):
         return False
     if not levels:
         return True
-    for inner in value.values() if kind is dict else value:
-        kind = type(inner)  # here already: a call for every text and number would take longer than reading the JSON
-        if (kind is dict or kind is list) and is_too_deep(inner, levels - 1):
-            return True
-    return False
+    inner = value.values() if isinstance(value, dict) else value
+    return any(is_too_deep(one, levels - 1) for one in inner)
 
 
 def checked(events: list[Any]) -> Checked:
@@ -109,8 +147,7 @@ def check(one: Any) -> Event:
         made = adapter.validate_python(one)
     except ValidationError as error:
         raise ValueError(_sentence(error)) from None
-    if place := _infinite(made["data"]):
-        raise ValueError(f"data{place}: is a number too large to keep; send it as text.")
+    _refuse_infinite(made["data"], "data")
     return made
 
 
@@ -124,16 +161,16 @@ def _sentence(error: ValidationError) -> str:
     return f"{where}: {first['msg'].removeprefix('Value error, ')}."
 
 
-def _infinite(value: Any) -> str | None:
-    """Where in it a number is infinite: JSON can write one no float can hold, which would come back as another."""
-    is_object = type(value) is dict
-    for name, inner in value.items() if is_object else enumerate(value):
-        kind = type(inner)
-        if kind is float and not isfinite(inner):
-            return f".{name}" if is_object else f"[{name}]"
-        if (kind is dict or kind is list) and (place := _infinite(inner)):
-            return f".{name}{place}" if is_object else f"[{name}]{place}"
-    return None
+def _refuse_infinite(value: Any, where: str) -> None:
+    """JSON can write a number no float can hold; it would come back as something else."""
+    if isinstance(value, float) and not isfinite(value):
+        raise ValueError(f"{where}: is a number too large to keep; send it as text.")
+    if isinstance(value, dict):
+        for name, inner in value.items():
+            _refuse_infinite(inner, f"{where}.{name}")
+    elif isinstance(value, list):
+        for index, inner in enumerate(value):
+            _refuse_infinite(inner, f"{where}[{index}]")
 
 
 def _id_of(one: Any) -> str | None:

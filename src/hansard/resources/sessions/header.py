@@ -76,11 +76,10 @@ def span(children: Iterable[Child]) -> tuple[datetime, datetime] | None:
     heard: list[str] = []  # as text, which sorts in time order: to read them all takes long
     for child in children:
         kind, data = child["kind"], child["data"]
-        if kind not in TALK_KINDS or (kind == "event" and data.get("category") in UNLISTED):
-            continue
-        heard.append(child["at"])
-        if kind in ("message", "latency"):
-            heard += [text for name in ("started_at", "ended_at") if isinstance(text := data.get(name), str)]
+        if kind == "latency" or kind == "message":
+            heard += [child["at"], data.get("started_at") or child["at"], data.get("ended_at") or child["at"]]
+        elif kind in TALK_KINDS and not (kind == "event" and data.get("category") in UNLISTED):
+            heard.append(child["at"])
     return (moment_of(min(heard)), moment_of(max(heard))) if heard else None
 
 

@@ -5,15 +5,15 @@ A bucket holds durations within 4 % of each other, so that a percentile read fro
 """
 
 import math
+from array import array
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from typing import NamedTuple
 
-from pydantic_core import from_json, to_json
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection
 
-from hansard.db.dialect import upsert
+from hansard.db.hot import rows_among, upsert_rows
 from hansard.db.tables import latency_histogram
 from hansard.wire import Child
 
@@ -72,54 +72,60 @@ def percentile_ms(counts: Mapping[int, int], share: float) -> float | None:
 
 def count_latencies(counts: Counts, cell: Cell, children: Iterable[Child], times: int = 1) -> None:
     """Count the latencies among these children in this cell; with times -1, take them out of it."""
+    mine: dict[tuple[str, str], Counter[int]] = {}
     for one in children:
         if one["kind"] == "latency":
             data = one["data"]
-            category = data["category"]
-            place = Place(cell, category, data.get("label") or category)
-            if place not in counts:
-                counts[place] = Counter()
-            counts[place][bucket_of(data["duration_ms"])] += times
+            part = data["category"], data.get("label") or data["category"]
+            buckets = mine.get(part)
+            if buckets is None:
+                mine[part] = buckets = counts.setdefault(Place(cell, *part), Counter())
+            buckets[bucket_of(data["duration_ms"])] += times
 
 
-def packed_counts(counts: Mapping[int, int]) -> str:
-    """Counts as a histogram is stored; a bucket without any is left out."""
-    return to_json([part for bucket in sorted(counts) if counts[bucket] for part in (bucket, counts[bucket])]).decode()
-
-
-def unpacked_counts(stored: str) -> Counter[int]:
+def unpacked_counts(stored: bytes) -> Counter[int]:
     """The counts of a stored histogram, by bucket."""
-    flat = from_json(stored)
-    return Counter(dict(zip(flat[::2], flat[1::2], strict=True)))
+    first, *counts = array("i", stored)
+    return Counter({bucket: count for bucket, count in enumerate(counts, start=first) if count})
+
+
+def with_counts(stored: bytes | None, more: Mapping[int, int]) -> bytes:
+    """A histogram as it is stored, with more counted in: the first bucket, then how many are in each from there on."""
+    low, high = min(more), max(more)
+    held = array("i", stored or array("i", [low]).tobytes())
+    if low < held[0]:
+        held[0:1] = array("i", [low, *[0] * (held[0] - low)])
+    held.extend([0] * (high - held[0] + 2 - len(held)))
+    before = held[0] - 1
+    for bucket, count in more.items():
+        held[bucket - before] += count
+    return held.tobytes()
 
 
 def add_counts(db: Connection, organization_id: int, counts: Counts) -> None:
     """Add to what is counted already."""
     if not counts:
         return
-    for place, stored in _stored(db, organization_id, {place.cell for place in counts}):
-        if place in counts:
-            counts[place].update(unpacked_counts(stored))
+    stored = dict(_stored(db, organization_id, {place.cell for place in counts}))
     rows = [
         {
             "organization_id": organization_id,
-            **place.cell._asdict(),
+            "day": place.cell.day,
+            "snapshot_id": place.cell.snapshot_id,
+            "is_test": place.cell.is_test,
             "category": place.category,
             "label": place.label,
-            "counts": packed_counts(buckets),
+            "counts": with_counts(stored.get(place), more),
         }
-        for place, buckets in counts.items()
+        for place, more in counts.items()
     ]
-    upsert(db, latency_histogram, rows, key=[column.name for column in latency_histogram.primary_key])
+    upsert_rows(db, latency_histogram, rows)
 
 
-def _stored(db: Connection, organization_id: int, cells: Collection[Cell]) -> Iterator[tuple[Place, str]]:
+def _stored(db: Connection, organization_id: int, cells: Collection[Cell]) -> Iterator[tuple[Place, bytes]]:
     """The histograms of these cells, and perhaps some beside them."""
     seen = latency_histogram.c
-    asked = select(seen.day, seen.snapshot_id, seen.is_test, seen.category, seen.label, seen.counts).where(
-        seen.organization_id == organization_id,
-        seen.day.in_({cell.day for cell in cells}),
-        seen.snapshot_id.in_({cell.snapshot_id for cell in cells}),
-    )
-    for row in db.execute(asked):
-        yield Place(Cell(*row[:3]), row.category, row.label), row.counts
+    columns = [seen.day, seen.snapshot_id, seen.is_test, seen.category, seen.label, seen.counts]
+    among = {"day": {cell.day for cell in cells}, "snapshot_id": {cell.snapshot_id for cell in cells}}
+    for day, snapshot_id, is_test, category, name, counts in rows_among(db, organization_id, columns, among):
+        yield Place(Cell(day, snapshot_id, bool(is_test)), category, name), counts

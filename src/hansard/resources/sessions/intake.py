@@ -14,7 +14,7 @@ from pydantic_core import to_json
 from sqlalchemy import Connection, Table, bindparam, delete, or_, select, update
 
 from hansard.db.counters import next_numbers
-from hansard.db.dialect import upsert
+from hansard.db.hot import insert_rows, upsert_rows
 from hansard.db.tables import body, change, child, event, label, session
 from hansard.resources.sessions.header import (
     TALK_KINDS,
@@ -28,9 +28,12 @@ from hansard.resources.sessions.header import (
 from hansard.resources.sessions.histograms import Cell, Counts, add_counts, count_latencies, day_of
 from hansard.resources.sessions.labelling import label_row, shown_label_id
 from hansard.resources.sessions.packing import PACKING, packed
+from hansard.resources.sessions.response import response_p95_ms
 from hansard.resources.sessions.snapshots import snapshot_ids
-from hansard.resources.sessions.store import find_bodies, find_rows
+from hansard.resources.sessions.store import find_bodies, find_rows, has_any
 from hansard.resources.sessions.threads import Move, link_threads, refresh_conversations, thread_of
+from hansard.resources.sessions.totals import change_totals
+from hansard.resources.sessions.traits import metadata_traits, trait_sets, traits
 from hansard.resources.sessions.turns import json_text
 from hansard.wire import SESSION_KINDS, UNLISTED, Child, Event, moment_of
 
@@ -133,6 +136,8 @@ def _drafts(db: Connection, organization_id: int, events: Sequence[Event], now: 
 
 def _rows(db: Connection, organization_id: int, keys: Iterable[Key]) -> dict[Key, dict[str, Any]]:
     wanted = set(keys)
+    if not has_any(db, organization_id, {sid for _, sid in wanted}):
+        return {}
     asked = select(session).where(
         session.c.organization_id == organization_id, session.c.sid.in_({sid for _, sid in wanted})
     )
@@ -189,8 +194,13 @@ def _describe(db: Connection, organization_id: int, drafts: Sequence[_Draft], no
     said = [(draft.row["service"], head.fields) for draft, head in zip(drafts, heads, strict=True)]
     snapshots = snapshot_ids(db, organization_id, said)
     added, shown = _add_labels(db, organization_id, drafts)
-    for draft, head, snapshot_id in zip(drafts, heads, snapshots, strict=True):
+    seen = [(draft.row["trait_set_id"], traits(draft.fresh.values())) for draft in drafts]
+    told = [(None, metadata_traits(head.metadata)) for head in heads]
+    sets = trait_sets(db, organization_id, [*seen, *told])
+    sets_of_each = zip(sets[: len(drafts)], sets[len(drafts) :], strict=True)
+    for draft, head, snapshot_id, of_each in zip(drafts, heads, snapshots, sets_of_each, strict=True):
         row = draft.row
+        row["trait_set_id"], row["metadata_set_id"] = of_each
         _set_times(draft, head)
         _count(draft)
         row |= fields_of(head.fields)
@@ -198,6 +208,7 @@ def _describe(db: Connection, organization_id: int, drafts: Sequence[_Draft], no
             "snapshot_id": snapshot_id,
             "label_id": shown.get(draft.id, row["label_id"]),
             "metadata": to_json(head.metadata).decode() if head.metadata else None,
+            "response_p95_ms": response_p95_ms(draft.children) if row["ended_at"] else None,
             "received_at": now,
         }
         row["thread"] = thread_of(row["service"], head.fields)
@@ -303,9 +314,8 @@ def _latencies(db: Connection, organization_id: int, draft: _Draft) -> Collectio
 
 def _write_sessions(db: Connection, organization_id: int, drafts: Sequence[_Draft]) -> None:
     """Insert the new rows; of the others write only what changed, to spare the indexes of what did not."""
-    new = [draft.row for draft in drafts if draft.before is None]
-    if new:
-        db.execute(session.insert(), new)
+    insert_rows(db, session, [draft.row for draft in drafts if draft.before is None])
+    change_totals(db, organization_id, (draft.before for draft in drafts), (draft.row for draft in drafts))
     changes: dict[tuple[str, ...], list[dict[str, Any]]] = {}
     for draft in drafts:
         if draft.before is not None:
@@ -333,9 +343,8 @@ def _write_children(db: Connection, organization_id: int, drafts: Sequence[_Draf
         ]
     _remove(db, organization_id, child, unrowed)
     _remove(db, organization_id, body, unpacked)
-    upsert(db, body, bodies, key=("organization_id", "session_id"))
-    if rows:
-        db.execute(child.insert(), rows)
+    upsert_rows(db, body, bodies)
+    insert_rows(db, child, rows)
 
 
 def _body_row(organization_id: int, number: int, children: Sequence[Child]) -> dict[str, Any]:
@@ -380,8 +389,7 @@ def _write_events(db: Connection, organization_id: int, drafts: Sequence[_Draft]
         for one in draft.fresh.values()
         if one["kind"] == "event" and one["data"].get("category") not in UNLISTED
     ]
-    if rows:
-        db.execute(event.insert(), rows)
+    insert_rows(db, event, rows)
 
 
 def _write_conversations(db: Connection, organization_id: int, drafts: Sequence[_Draft], idle: timedelta) -> set[int]:
@@ -408,7 +416,7 @@ def add_changes(db: Connection, organization_id: int, ids: Sequence[int]) -> Non
         {"organization_id": organization_id, "seq": seq, "session_id": number}
         for seq, number in zip(seqs, ids, strict=True)
     ]
-    db.execute(change.insert(), rows)
+    insert_rows(db, change, rows)
 
 
 def close_abandoned(db: Connection, organization_id: int, silent_since: datetime, most: int = 100) -> int:
@@ -434,6 +442,7 @@ def close_abandoned(db: Connection, organization_id: int, silent_since: datetime
         row["ended_at"] = row["last_at"] or row["started_at"]
         row |= {"is_abandoned": True, "end_reason": "abandoned"}
         row["duration_s"] = duration_s(header(draft.children), row["started_at"], row["ended_at"])
+        row["response_p95_ms"] = response_p95_ms(draft.children)
     if drafts:
         _write_sessions(db, organization_id, drafts)
         _write_children(db, organization_id, drafts)

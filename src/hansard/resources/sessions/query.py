@@ -5,11 +5,12 @@ separated by commas, are ORed, and a minus before a term turns it round.
 """
 
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
 
 from hansard.kit.errors import Invalid
+from hansard.resources.sessions.words import MOST_PHRASE_WORDS, PARTS, Phrase, phrase
 
 MOST_CHARACTERS = 2000
 MOST_TERMS = 40
@@ -25,8 +26,15 @@ FIELDS = {
     "from": "part of who called or wrote",
     "to": "part of whom they reached",
     "label": "the code of the label shown: GOOD, OK, BAD, N/A; or none",
-    "duration": "seconds, or 90s, 5m, 1h: >60, <5m, 1m..2m",
+    "duration": "seconds, or 500ms, 90s, 5m, 1h: >60, <5m, 1m..2m",
+    "response": "the time within which 95 of 100 answers came, once it has ended: >2s, <800ms, 1s..1.5s",
     "turns": "how many: >10, <3, 5..9",
+    "interruptions": "how many times the agent was interrupted: >2, 0, 1..3",
+    "language": "a language that was spoken: en, or en-US alone",
+    "tool": "the name of a tool that was called",
+    "failed": "the name of a tool that gave an error",
+    "category": "an issue category of any of its labels",
+    "metadata": "a key that was sent along, or the key and its value: customer_tier=gold",
     "is": "running, ended, abandoned, test, live",
     "has": "recording, tool-error, interruption, label",
     "since": "how long ago it began at most: 24h, 7d, 30m",
@@ -35,8 +43,13 @@ FIELDS = {
     "id": "the session's id",
     "sid": "the id on the carrier's side",
     "conversation": "the conversation's id",
-    "text": "part of source or target, or an id; the same without a field",
+    "user": "words or a phrase that the user said",
+    "reply": "words or a phrase that the agent said",
+    "text": "words or a phrase, said by anybody or in a tool call; of three digits or more also part of source, "
+    "target or an id; the same without a field",
 }
+# The fields that search what was said and done, each with the parts of a session it looks in.
+SPOKEN: dict[str, tuple[str, ...]] = {"user": ("user",), "reply": ("agent",), "text": PARTS}
 WORDS = {
     "direction": ("inbound", "outbound"),
     "is": ("running", "ended", "abandoned", "test", "live"),
@@ -110,10 +123,17 @@ def _term(found: re.Match[str]) -> Term:
     values = tuple(_unquoted(*pair) for pair in _VALUE.findall(found["values"]))
     if field not in FIELDS:
         raise Invalid(f"There is no filter {field!r}{_meant(field, FIELDS)}.")
+    if field in SPOKEN and any(len(one.words) > MOST_PHRASE_WORDS for one in phrases(field, values)):
+        raise Invalid(f"A phrase has at most {MOST_PHRASE_WORDS} words.")
     for value in values:
         if field in WORDS and value.lower() not in WORDS[field]:
             raise Invalid(f"{field}: can be {', '.join(WORDS[field])}, not {value!r}.")
     return Term(field, tuple(v.lower() for v in values) if field in WORDS else values, bool(found["minus"]))
+
+
+def phrases(field: str, values: Iterable[str]) -> tuple[Phrase, ...]:
+    """What the values of a field of `SPOKEN` search for; those without a letter or digit are left out."""
+    return tuple(found for value in values if (found := phrase(value, SPOKEN[field])))
 
 
 def _meant(word: str, known: Collection[str]) -> str:

@@ -5,16 +5,18 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Path, Query
 
 from hansard.db.access import Now, Reading
-from hansard.kit.errors import NotFound
+from hansard.kit.errors import Invalid, NotFound
 from hansard.kit.listing import LAST_PAGE, MOST_PER_PAGE, Asked, Page, asked
 from hansard.resources.accounts.access import Reader
 from hansard.resources.sessions import search, store
 from hansard.resources.sessions.dialog import dialog
 from hansard.resources.sessions.latency import latency
+from hansard.resources.sessions.order import read_cursor, read_sort
 from hansard.resources.sessions.query import read_query
 from hansard.resources.sessions.schemas import (
-    FoundSession,
+    FoundPage,
     InspectLatencyResponse,
+    SearchedSession,
     Session,
     SessionData,
     SessionRecord,
@@ -28,6 +30,8 @@ from hansard.resources.sessions.transcript import transcript
 from hansard.resources.sessions.turns import tool_calls
 
 router = APIRouter()
+
+MOST_SEARCHED = 100  # sessions whose records one answer reads
 
 Listed = Annotated[Asked, Depends(asked(store.NAMES))]
 
@@ -132,10 +136,46 @@ def find_sessions(
     sort: Annotated[str, Query(description="started, duration, turns, agent, source, target; - downwards.")] = "",
     page: Annotated[int, Query(ge=0, le=LAST_PAGE, description="The page, from 0.")] = 0,
     limit: Annotated[int, Query(ge=1, le=MOST_PER_PAGE)] = 50,
-) -> Page[FoundSession]:
+    after: Annotated[
+        str,
+        Query(
+            description="What the page before gave as `next`, with the same `q` and `sort`. Unlike `page`, it costs "
+            "the same however far back, and what comes in meanwhile neither repeats nor hides a session."
+        ),
+    ] = "",
+    total: Annotated[
+        bool | None,
+        Query(description="Whether to count all that is found. Left out, it is counted unless `after` is given."),
+    ] = None,
+) -> FoundPage:
     """The sessions a filter finds, test sessions among them, newest first, and their exact number."""
-    mine = caller.organization_id
-    return search.find_sessions(db, mine, read_query(q), now, sort=search.read_sort(sort), page=page, limit=limit)
+    order = read_sort(sort)
+    if after and page:
+        raise Invalid("A list is asked for by `page` or by `after`, not by both.")
+    return search.find_sessions(
+        db,
+        caller.organization_id,
+        read_query(q),
+        now,
+        sort=order,
+        page=page,
+        limit=limit,
+        after=read_cursor(after, order) if after else None,
+        with_total=not after if total is None else total,
+    )
+
+
+@router.get("/hansard/v1/sessions/search", tags=["hansard"], response_model_by_alias=False)
+def search_sessions(
+    db: Reading,
+    caller: Reader,
+    now: Now,
+    q: Annotated[str, Query(description='Words, phrases and any other terms: `refund "cancel my order" label:BAD`.')],
+    page: Annotated[int, Query(ge=0, le=LAST_PAGE, description="The page, from 0.")] = 0,
+    limit: Annotated[int, Query(ge=1, le=MOST_SEARCHED)] = 25,
+) -> Page[SearchedSession]:
+    """The sessions a filter finds, newest first, their exact number, and where in each the words are."""
+    return search.search_sessions(db, caller.organization_id, read_query(q), now, page=page, limit=limit)
 
 
 @router.get("/hansard/v1/sessions/{session_id}/record", tags=["hansard"], response_model_by_alias=False)

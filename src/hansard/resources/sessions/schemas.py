@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel
 
+from hansard.kit.listing import Page
 from hansard.session import Session as Session
 
 
@@ -38,8 +39,43 @@ class FoundSession(Session):
     interruption_count: int = 0
     has_tool_error: bool = False
     has_recording: bool = False
+    response_p95_ms: int | None = None
     label_code: str | None = None
     llm_model: str | None = None
+
+
+class FoundPage(Page[FoundSession]):
+    """A page of sessions found, and the place behind it: null where nothing follows."""
+
+    next: str | None = None
+
+
+class Hit(BaseModel):
+    """Where a word that was searched for was said, or stands in a tool call.
+
+    `field` is `text` of a message; `name`, `arguments`, `result` or `error` of a tool call. `at` and `offset_s`,
+    seconds on the clock of the session, are when it began to be said. `turn_index` counts messages from 0; a tool call
+    has that of the message before it. `ranges` are where the words stand in `snippet`: the first character of each, and
+    the one after its last.
+    """
+
+    kind: Literal["message", "tool_call"]
+    role: Sender | None
+    tool_name: str | None
+    field: str
+    event_id: str
+    at: datetime
+    offset_s: float
+    turn_index: int | None
+    snippet: str
+    ranges: list[tuple[int, int]]
+
+
+class SearchedSession(FoundSession):
+    """A session that a search found: how many messages and tool calls hold the words, and the first of them."""
+
+    hit_count: int = 0
+    hits: list[Hit] = []
 
 
 class SessionText(BaseModel):

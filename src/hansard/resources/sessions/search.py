@@ -2,56 +2,34 @@
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
+from decimal import Decimal
 from functools import partial
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Select, and_, false, func, not_, or_, select, tuple_
 
-from hansard.db.tables import label, session, snapshot
+from hansard.db.tables import child, label, session, snapshot
 from hansard.kit.errors import Invalid
 from hansard.kit.ids import find_id
-from hansard.kit.listing import MOST_PER_PAGE, Page, contains, exact, number
+from hansard.kit.listing import MOST_PER_PAGE, Column, Page, contains, exact, number
 from hansard.kit.times import read_moment
-from hansard.resources.sessions.query import Query, Term
-from hansard.resources.sessions.schemas import FoundSession
-from hansard.resources.sessions.store import FIELDS, SNAPSHOT_OF, through_snapshot
+from hansard.resources.sessions import fulltext
+from hansard.resources.sessions.fulltext import Search, Sought
+from hansard.resources.sessions.hits import hits, sought_phrases
+from hansard.resources.sessions.order import NEWEST, Cursor, Sort, cursor_behind
+from hansard.resources.sessions.query import SPOKEN, Query, Term, phrases
+from hansard.resources.sessions.schemas import FoundPage, FoundSession, Hit, SearchedSession
+from hansard.resources.sessions.store import FIELDS, SNAPSHOT_OF, find_bodies, find_rows
+from hansard.resources.sessions.totals import count_all
+from hansard.resources.sessions.traits import has_trait, list_words
+from hansard.resources.sessions.words import SPOKEN_KINDS
 
-_UNITS_S = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
-_LENGTH = re.compile(r"(\d{1,9}(?:\.\d{1,6})?)([smhdw]?)")
+_UNITS_MS = {"": 1000, "ms": 1, "s": 1000, "m": 60_000, "h": 3_600_000, "d": 86_400_000, "w": 7 * 86_400_000}
+_LENGTH = re.compile(r"(\d{1,9}(?:\.\d{1,6})?)(ms|[smhdw]?)")
 _SIGN = re.compile(r"(>=|<=|>|<|)(.*)")
 LAST_ROW = 10**9
-
-SORTS: Mapping[str, ColumnElement[Any]] = {
-    "started": session.c.started_at,
-    "duration": session.c.duration_s,
-    "turns": session.c.turn_count,
-    "agent": snapshot.c.agent_name,
-    "source": session.c.source,
-    "target": session.c.target,
-}
-
-
-@dataclass(frozen=True)
-class Sort:
-    """By what a list is ordered. Nulls come last either way."""
-
-    by: str = "started"
-    is_upwards: bool = False
-
-    def __str__(self) -> str:
-        return self.by if self.is_upwards else f"-{self.by}"
-
-
-def read_sort(text: str) -> Sort:
-    """Read `duration` or `-duration`; newest first for an empty text. Raises Invalid."""
-    by = text.removeprefix("-")
-    if not text:
-        return Sort()
-    if by not in SORTS:
-        raise Invalid(f"Sessions cannot be sorted by {by!r}; there are {', '.join(SORTS)}.")
-    return Sort(by, not text.startswith("-"))
+_DIGITS_OF_A_NUMBER = 3
 
 
 def find_sessions(
@@ -60,29 +38,85 @@ def find_sessions(
     query: Query,
     now: datetime,
     *,
-    sort: Sort = Sort(),
+    sort: Sort = NEWEST,
     page: int = 0,
     limit: int = 50,
-) -> Page[FoundSession]:
-    """A page, from 0, of the sessions a filter finds, and their exact number. Test sessions are among them.
+    after: Cursor | None = None,
+    with_total: bool = True,
+) -> FoundPage:
+    """A page, from 0 or `after` a place, of the sessions a filter finds. Test sessions are among them.
 
-    Raises Invalid for a value that means nothing.
+    With their exact number, on all pages together, unless it is not wanted. Raises Invalid for a value that means
+    nothing.
     """
     limit = min(limit, MOST_PER_PAGE)
     if page * limit > LAST_ROW:
         raise Invalid(f"There is no page {page}.")
-    matching = _matching(organization_id, query, now)
-    total = db.execute(select(func.count()).select_from(session).where(*matching)).scalar_one()
-    ids = _ids(db, matching, sort, page * limit, limit) if page * limit < total else []
-    items = list_found(db, organization_id, ids)
-    pages = -(-total // limit) if limit else None
-    return Page(items=items, page=page, page_size=limit, total_pages=pages, total_count=total)
+    search, others = _parts(db, organization_id, query, now)
+    beyond = [after.beyond()] if after else []
+    ids = _ids(db, search, [*others, *beyond], sort, page * limit, limit + 1)
+    total = pages = None
+    if with_total:
+        is_last = len(ids) <= limit and not after and (len(ids) > 0 or page == 0)
+        total = page * limit + len(ids) if is_last else _count(db, organization_id, query, search, others)
+        pages = -(-total // limit) if limit else None
+    items = list_found(db, organization_id, ids[:limit])
+    following = str(cursor_behind(items[-1], sort)) if items and len(ids) > limit else None
+    return FoundPage(items=items, page=page, page_size=limit, total_pages=pages, total_count=total, next=following)
+
+
+def _count(
+    db: Connection, organization_id: int, query: Query, search: Search | None, others: Sequence[ColumnElement[bool]]
+) -> int:
+    """How many there are: known of all and of all that are no tests, and the index knows it of words alone."""
+    if str(query) in ("", "is:live"):
+        return count_all(db, organization_id, with_tests=not query.terms)
+    is_of_words_alone = len(others) == 1  # the organization
+    known = fulltext.count_found(db, search) if search and is_of_words_alone else None
+    return _counted(db, [*others, fulltext.found(search)] if search else others) if known is None else known
+
+
+def _counted(db: Connection, matching: Sequence[ColumnElement[bool]]) -> int:
+    return int(db.execute(select(func.count()).select_from(session).where(*matching)).scalar_one())
+
+
+def list_hits(
+    db: Connection, organization_id: int, query: Query, found: Sequence[FoundSession]
+) -> list[tuple[int, list[Hit]]]:
+    """For each of these sessions how many hits it has and the first few, as its record has them now.
+
+    None for a filter that searches no words.
+    """
+    wanted = sought_phrases(query)
+    ids = [int(one.session_id or 0) for one in found]
+    bodies = find_bodies(db, organization_id, ids) if wanted else {}
+    running = [number for number in ids if number not in bodies] if wanted else []
+    rows = find_rows(db, organization_id, running, child.c.kind.in_(SPOKEN_KINDS)) if running else {}
+    children = (bodies.get(number) or rows.get(number, []) for number in ids)
+    return [hits(some, wanted, one.timestamp) for some, one in zip(children, found, strict=True)]
+
+
+def search_sessions(
+    db: Connection, organization_id: int, query: Query, now: datetime, *, page: int, limit: int
+) -> Page[SearchedSession]:
+    """A page of the sessions that a filter finds, newest first, each with its hits. Raises Invalid."""
+    found = find_sessions(db, organization_id, query, now, page=page, limit=limit)
+    items = [
+        SearchedSession.model_construct(**dict(one), hit_count=count, hits=first)
+        for one, (count, first) in zip(found.items, list_hits(db, organization_id, query, found.items), strict=True)
+    ]
+    return Page(
+        items=items,
+        page=found.page,
+        page_size=found.page_size,
+        total_pages=found.total_pages,
+        total_count=found.total_count,
+    )
 
 
 def count_sessions_after(db: Connection, organization_id: int, query: Query, now: datetime, after: int) -> int:
     """How many sessions with an id above `after` a filter finds: those that came since a page was shown."""
-    matching = [*_matching(organization_id, query, now), session.c.id > after]
-    return int(db.execute(select(func.count()).select_from(session).where(*matching)).scalar_one())
+    return _counted(db, [*_matching(db, organization_id, query, now), session.c.id > after])
 
 
 def find_neighbours(
@@ -93,7 +127,7 @@ def find_neighbours(
     started_at = db.execute(select(session.c.started_at).where(mine)).scalar_one_or_none()
     if started_at is None:
         return None, None
-    matching = _matching(organization_id, query, now)
+    matching = _matching(db, organization_id, query, now)
     place = tuple_(session.c.started_at, session.c.id)
     here = (started_at, session_id)  # a plain tuple, so that each part is written as its column is
     up, down = session.c.started_at.asc(), session.c.started_at.desc()
@@ -123,6 +157,7 @@ _MORE = (
     session.c.interruption_count,
     session.c.has_tool_error,
     session.c.has_recording,
+    session.c.response_p95_ms,
     session.c.received_at,
     snapshot.c.llm_model,
 )
@@ -136,14 +171,15 @@ def _found(row: Mapping[Any, Any]) -> FoundSession:
 
 
 def list_values(db: Connection, organization_id: int) -> dict[str, list[str]]:
-    """What was seen so far of agents, prompts, versions, models and channels: suggestions for a filter."""
+    """What was seen so far of agents, prompts, models, channels and traits: suggestions for a filter."""
     seen = {
         "agent": snapshot.c.agent_name,
         "prompt": snapshot.c.prompt_name,
         "model": snapshot.c.llm_model,
         "channel": snapshot.c.channel_manager_type,
     }
-    return {name: _seen(db, organization_id, column) for name, column in seen.items()}
+    words = {name: list_words(db, organization_id, kind) for name, (_, (kind, *_)) in _TRAITS.items()}
+    return {name: _seen(db, organization_id, column) for name, column in seen.items()} | words
 
 
 def _seen(db: Connection, organization_id: int, column: ColumnElement[Any]) -> list[str]:
@@ -151,71 +187,150 @@ def _seen(db: Connection, organization_id: int, column: ColumnElement[Any]) -> l
     return [str(value) for value in db.execute(asked.order_by(column).limit(100)).scalars()]
 
 
-def _matching(organization_id: int, query: Query, now: datetime) -> list[ColumnElement[bool]]:
-    wheres = _wheres(organization_id, now)
-    return [session.c.organization_id == organization_id, *(_where(wheres, term) for term in query.terms)]
+Parts = tuple[Search | None, list[ColumnElement[bool]]]
+
+
+def _parts(db: Connection, organization_id: int, query: Query, now: datetime) -> Parts:
+    """What a filter asks of the index of words, and what it asks of the sessions themselves."""
+    wheres = _wheres(db, organization_id, now)
+    others = [_where(wheres, term) for term in query.terms if not _is_spoken(term)]
+    search = fulltext.find_search(db, organization_id, _sought(query))
+    return search, [session.c.organization_id == organization_id, *others]
+
+
+def _matching(db: Connection, organization_id: int, query: Query, now: datetime) -> list[ColumnElement[bool]]:
+    search, others = _parts(db, organization_id, query, now)
+    return [*others, fulltext.found(search)] if search else others
+
+
+def _sought(query: Query) -> list[Sought]:
+    """The terms that the index of words answers alone."""
+    return [Sought(phrases(one.field, one.values), one.is_not) for one in query.terms if _is_spoken(one)]
+
+
+def _is_spoken(term: Term) -> bool:
+    """Whether every value of a term is searched in what was said and done and nowhere else."""
+    if term.field not in SPOKEN or len(phrases(term.field, term.values)) < len(term.values):
+        return False
+    return term.field != "text" or not any(_may_be_a_number(value) for value in term.values)
+
+
+def _may_be_a_number(value: str) -> bool:
+    """Whether it may be part of a telephone number or of an id."""
+    return sum(one.isdigit() for one in value) >= _DIGITS_OF_A_NUMBER
 
 
 def _where(wheres: "Mapping[str, Where]", term: Term) -> ColumnElement[bool]:
-    """What is unknown is not found, and found where the term is turned round."""
-    found = or_(*(func.coalesce(wheres[term.field](value), false()) for value in term.values))
-    return not_(found) if term.is_not else found
+    """What is unknown is not found, and found where the term is turned round.
+
+    Only there it is said, for it keeps both databases from their indexes.
+    """
+    found = or_(*(wheres[term.field](value) for value in term.values))
+    return not_(func.coalesce(found, false())) if term.is_not else found
 
 
-def _ids(db: Connection, matching: Sequence[ColumnElement[bool]], sort: Sort, offset: int, limit: int) -> list[int]:
-    keys: Select[Any] = select(session.c.id).where(*matching)
+def _ids(
+    db: Connection,
+    search: Search | None,
+    others: Sequence[ColumnElement[bool]],
+    sort: Sort,
+    offset: int,
+    limit: int,
+) -> list[int]:
+    if search and sort == NEWEST:
+        known = fulltext.list_newest(db, search, others, offset=offset, limit=limit)
+        if known is not None:
+            return known
+    keys: Select[Any] = select(session.c.id).where(*others, *([fulltext.found(search)] if search else []))
     if sort.by == "agent":
         keys = keys.join(snapshot, SNAPSHOT_OF)
-    column = SORTS[sort.by]
-    order = [one.asc() if sort.is_upwards else one.desc() for one in (column, session.c.id)]
-    if getattr(column, "nullable", True):
-        order[0] = order[0].nulls_last()
-    return list(db.execute(keys.order_by(*order).limit(limit).offset(offset)).scalars())
+    return list(db.execute(keys.order_by(*sort.order()).limit(limit).offset(offset)).scalars())
 
 
 Where = Callable[[str], ColumnElement[bool]]
 
 
-def _wheres(organization_id: int, now: datetime) -> dict[str, Where]:
+def _wheres(db: Connection, organization_id: int, now: datetime) -> dict[str, Where]:
     """What each field of the filter asks of a session."""
-    seen_as = partial(through_snapshot, organization_id, session.c.snapshot_id)
-    agent = seen_as(contains(snapshot.c.agent_name_folded, snapshot.c.agent_name)).where
-    agent_id = seen_as(exact(snapshot.c.agent_id)).where
-    prompt = seen_as(contains(snapshot.c.prompt_name_folded, snapshot.c.prompt_name)).where
-    prompt_id = seen_as(exact(snapshot.c.prompt_id)).where
-    service = seen_as(contains(snapshot.c.service_folded, snapshot.c.channel_manager_service)).where
-    channel = seen_as(contains(snapshot.c.type_folded, snapshot.c.channel_manager_type)).where
     source = contains(session.c.source_folded, session.c.source).where
     target = contains(session.c.target_folded, session.c.target).where
+
+    def spoken(field: str, value: str) -> ColumnElement[bool]:
+        wanted = phrases(field, [value])
+        search = fulltext.find_search(db, organization_id, [Sought(wanted)] if wanted else [])
+        return fulltext.found(search) if search else false()
+
+    def anywhere(value: str) -> ColumnElement[bool]:
+        named = or_(source(value), target(value), _sid(organization_id, value), _id(value))
+        wanted = phrases("text", [value])
+        if wanted and not _may_be_a_number(value):
+            return spoken("text", value)
+        return or_(spoken("text", value), named) if wanted else named
+
     return {
-        "agent": lambda value: or_(agent(value), agent_id(value)),
-        "prompt": lambda value: or_(prompt(value), prompt_id(value)),
+        **{name: partial(_seen_as, organization_id, columns) for name, columns in _SNAPSHOTS.items()},
         "version": partial(_version, organization_id),
         "model": lambda value: _snapshots(
             organization_id, func.lower(snapshot.c.llm_model).contains(value.lower(), autoescape=True)
         ),
-        "channel": lambda value: or_(service(value), channel(value)),
         "direction": _direction,
         "from": source,
         "to": target,
         "label": partial(_label, organization_id),
         "duration": lambda value: _ranged(session.c.duration_s, value),
+        "response": lambda value: _ranged(session.c.response_p95_ms, value, unit_ms=1),
         "turns": lambda value: _ranged(session.c.turn_count, value),
+        "interruptions": lambda value: _ranged(session.c.interruption_count, value),
         "is": _is,
         "has": _has,
-        "since": lambda value: session.c.started_at >= _before(now, _seconds(value)),
+        "since": lambda value: session.c.started_at >= _before(now, _length(value)),
         "after": lambda value: session.c.started_at >= read_moment(value),
         "before": lambda value: session.c.started_at < read_moment(value),
         "id": _id,
-        "sid": lambda value: session.c.sid == value,
+        "sid": partial(_sid, organization_id),
         "conversation": lambda value: session.c.conversation_id == value,
-        "text": lambda value: or_(source(value), target(value), session.c.sid == value, _id(value)),
+        "user": partial(spoken, "user"),
+        "reply": partial(spoken, "reply"),
+        "text": anywhere,
+        **{name: partial(has_trait, organization_id, *where) for name, where in _TRAITS.items()},
     }
+
+
+# Of each field, which set of a session's traits is asked, and for which kinds of them.
+_TRAITS: Mapping[str, tuple[ColumnElement[Any], tuple[str, ...]]] = {
+    "language": (session.c.trait_set_id, ("language",)),
+    "tool": (session.c.trait_set_id, ("tool",)),
+    "failed": (session.c.trait_set_id, ("failed",)),
+    "category": (session.c.trait_set_id, ("category",)),
+    "metadata": (session.c.metadata_set_id, ("metadata", "value")),
+}
 
 
 def _id(value: str) -> ColumnElement[bool]:
     found = find_id(value)
     return false() if found is None else session.c.id == found
+
+
+def _sid(organization_id: int, value: str) -> ColumnElement[bool]:
+    """By the key first: beside other terms both databases would rather walk the list, which does not hold it."""
+    same = select(session.c.id).where(session.c.organization_id == organization_id, session.c.sid == value)
+    found: ColumnElement[bool] = session.c.id.in_(same)
+    return found
+
+
+# Of each field, which columns of the snapshots are asked.
+_SNAPSHOTS: Mapping[str, tuple[Column, ...]] = {
+    "agent": (contains(snapshot.c.agent_name_folded, snapshot.c.agent_name), exact(snapshot.c.agent_id)),
+    "prompt": (contains(snapshot.c.prompt_name_folded, snapshot.c.prompt_name), exact(snapshot.c.prompt_id)),
+    "channel": (
+        contains(snapshot.c.service_folded, snapshot.c.channel_manager_service),
+        contains(snapshot.c.type_folded, snapshot.c.channel_manager_type),
+    ),
+}
+
+
+def _seen_as(organization_id: int, columns: Sequence[Column], value: str) -> ColumnElement[bool]:
+    return _snapshots(organization_id, or_(*(column.where(value) for column in columns)))
 
 
 def _snapshots(organization_id: int, which: ColumnElement[bool]) -> ColumnElement[bool]:
@@ -246,8 +361,8 @@ def _label(organization_id: int, value: str) -> ColumnElement[bool]:
 
 def _is(value: str) -> ColumnElement[bool]:
     return {
-        "running": session.c.ended_at.is_(None),
-        "ended": session.c.ended_at.is_not(None),
+        "running": session.c.duration_s.is_(None),  # every ended session has one, and the list's index covers it
+        "ended": session.c.duration_s.is_not(None),
         "abandoned": session.c.is_abandoned.is_(True),
         "test": session.c.is_test.is_(True),
         "live": session.c.is_test.is_(False),
@@ -263,22 +378,24 @@ def _has(value: str) -> ColumnElement[bool]:
     }[value]
 
 
-def _ranged(column: ColumnElement[Any], value: str) -> ColumnElement[bool]:
-    """`>60`, `<=5m`, `1m..2m` (both ends included), or the very same number."""
+def _ranged(column: ColumnElement[Any], value: str, unit_ms: int = 1000) -> ColumnElement[bool]:
+    """`>60`, `<=5m`, `1m..2m` (both ends included), or the very same number. The column counts in units."""
     least, dots, most = value.partition("..")
     if dots:
-        return and_(column >= _seconds(least), column <= _seconds(most))
+        return and_(column >= _length(least, unit_ms), column <= _length(most, unit_ms))
     found = _SIGN.fullmatch(value)
-    sign, limit = (found[1], _seconds(found[2])) if found else ("", _seconds(value))
+    sign, text = (found[1], found[2]) if found else ("", value)
+    limit = _length(text, unit_ms)
     signs = {">": column > limit, ">=": column >= limit, "<": column < limit, "<=": column <= limit}
     return signs.get(sign, column == limit)
 
 
-def _seconds(value: str) -> float:
+def _length(value: str, unit_ms: int = 1000) -> float:
+    """A length of time in units of so many milliseconds, seconds unless said otherwise."""
     found = _LENGTH.fullmatch(value.strip())
     if found is None:
         raise Invalid(f"{value!r} is no number and no length of time; write 90, 90s, 5m, 24h or 7d.")
-    return float(found[1]) * _UNITS_S[found[2]]
+    return float(Decimal(found[1]) * _UNITS_MS[found[2]] / unit_ms)
 
 
 def _before(now: datetime, seconds: float) -> datetime:

@@ -5,9 +5,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pydantic_core import to_json
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection
 
 from hansard.db.counters import next_numbers
+from hansard.db.hot import rows_among
 from hansard.db.tables import snapshot
 from hansard.kit.text import fold
 
@@ -36,12 +37,16 @@ NAMES = (
 
 def snapshot_ids(db: Connection, organization_id: int, said: Sequence[tuple[str, Mapping[str, Any]]]) -> list[int]:
     """The id of each combination of a service and a session's fields, storing those not seen before."""
-    rows = [_row(organization_id, service, fields) for service, fields in said]
+    known: dict[tuple[Any, ...], dict[str, Any]] = {}
+    rows = []
+    for service, fields in said:
+        seen = (service, *(fields.get(name) for name in NAMES))
+        if seen not in known:
+            known[seen] = _row(organization_id, service, fields)
+        rows.append(known[seen])
     by_digest = {row["digest"]: row for row in rows}
-    asked = select(snapshot.c.digest, snapshot.c.id).where(
-        snapshot.c.organization_id == organization_id, snapshot.c.digest.in_(by_digest)
-    )
-    ids = {bytes(row.digest): row.id for row in db.execute(asked)}
+    stored = rows_among(db, organization_id, [snapshot.c.digest, snapshot.c.id], {"digest": by_digest})
+    ids = {bytes(digest): number for digest, number in stored}
     unseen = [row for digest, row in by_digest.items() if digest not in ids]
     if unseen:
         numbers = next_numbers(db, organization_id, "snapshot", len(unseen))

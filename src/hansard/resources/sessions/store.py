@@ -1,6 +1,6 @@
 """All SQL that reads sessions. What writes them is in `intake.py`."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -8,6 +8,7 @@ from typing import Any
 from pydantic_core import from_json
 from sqlalchemy import ColumnElement, Connection, RowMapping, Select, and_, func, select
 
+from hansard.db.hot import rows_among
 from hansard.db.tables import body, change, child, session, snapshot
 from hansard.kit.errors import Invalid, NotFound
 from hansard.kit.ids import find_id
@@ -29,6 +30,7 @@ from hansard.kit.listing import (
 )
 from hansard.resources.sessions.packing import unpacked
 from hansard.resources.sessions.schemas import Session
+from hansard.resources.sessions.totals import count_all
 from hansard.wire import Child
 
 # The join of the list keeps one organization's snapshots with its sessions.
@@ -132,9 +134,10 @@ def list_sessions(db: Connection, organization_id: int, asked: Asked) -> Page[Se
         keys = keys.join(snapshot, SNAPSHOT_OF)
     if not wanted:
         keys = keys.where(session.c.is_test.is_(False))
-    rows, total = page_of(
-        db, keys, rest, columns, timestamp=session.c.started_at, newest=(session.c.started_at, session.c.id)
-    )
+    is_whole = not (rest.search or rest.start or rest.end)
+    known_total = count_all(db, organization_id, with_tests=wanted) if is_whole else None
+    newest = (session.c.started_at, session.c.id)
+    rows, total = page_of(db, keys, rest, columns, timestamp=newest[0], newest=newest, known_total=known_total)
     found = _sessions(db, organization_id, [row["id"] for row in rows])
     return as_page([_shown(row, asked) for row in found], total, asked)
 
@@ -185,6 +188,11 @@ def get_session_id(text: str) -> int:
     if number is None:
         raise NotFound(f"There is no session {text}.")
     return number
+
+
+def has_any(db: Connection, organization_id: int, sids: Collection[str]) -> bool:
+    """Whether any session has one of these carrier's ids, of whatever service."""
+    return bool(rows_among(db, organization_id, [session.c.id], {"sid": sids}))
 
 
 def get_session_id_by_sid(db: Connection, organization_id: int, service: str, sid: str) -> int:

@@ -13,6 +13,7 @@ from typing import Any
 from sqlalchemy import Connection, RowMapping, bindparam, delete, func, select, tuple_, update
 
 from hansard.db.dialect import upsert
+from hansard.db.hot import insert_rows, rows_among
 from hansard.db.tables import conversation, session
 
 _MESSAGING = {"sms", "whatsapp", "email"}
@@ -117,13 +118,9 @@ def refresh_conversations(
     for row in born:
         if row["conversation_id"] in ids:
             members.setdefault(row["conversation_id"], []).append(row)
-    asked = select(conversation.c.id).where(
-        conversation.c.organization_id == organization_id, conversation.c.id.in_(members)
-    )
-    for number in db.execute(asked).scalars() if members else ():
+    for (number,) in rows_among(db, organization_id, [conversation.c.id], {"id": members}):
         del members[number]
-    if members:
-        db.execute(conversation.insert(), [_described(rows) for rows in members.values()])
+    insert_rows(db, conversation, [_described(rows) for rows in members.values()])
     _refold(db, organization_id, sorted(ids - members.keys()))
 
 

@@ -6,7 +6,7 @@ import { copy } from "./notice.js";
 const POLL_MS = 5000;
 const MOST_POLLS = 2000;
 const table = document.getElementById("list");
-const rows = [...(table?.tBodies[0].rows ?? [])];
+const rows = [...(table?.querySelectorAll("tr[data-id]") ?? [])];
 let here = -1;
 
 function stand(at) {

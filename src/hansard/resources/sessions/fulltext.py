@@ -1,0 +1,428 @@
+"""All SQL of the search index: which sessions hold which words.
+
+SQLite has one FTS5 table without content. A document is a session; its rowid is organization and session in one
+number, so that a search walks one organization's postings only. PostgreSQL has a row with a tsvector for each session,
+and for a long one several, for a tsvector keeps at most 255 places of a word. Both get the words that `words.py` made,
+and never cut them again. What is in the index is in `search_doc` too; both are written in one transaction.
+"""
+
+import logging
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from hashlib import blake2b
+from typing import Any
+
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    Connection,
+    Select,
+    and_,
+    cast,
+    column,
+    delete,
+    func,
+    literal,
+    not_,
+    select,
+    table,
+    text,
+    type_coerce,
+)
+from sqlalchemy.dialects.postgresql import TSQUERY, TSVECTOR
+
+from hansard.db.dialect import is_sqlite, upsert
+from hansard.db.tables import search_doc, session
+from hansard.resources.sessions.store import count_sessions
+from hansard.resources.sessions.words import MOST_PHRASE_WORDS, PARTS, Entry, Phrase, keys_of, with_keys
+
+# Of the 63 bits of a rowid, 40 are the session's: 10^12 sessions for each of 8 million organizations.
+_SESSION_BITS = 40
+_LAST_SESSION = 2**_SESSION_BITS - 1
+_BETWEEN_TEXTS = "\u00a6"  # no word, so no phrase reaches from one text into the next
+_FEW = 2000  # hits that are looked up one by one
+_MOST_PLACES = 255  # of one word, and
+_LAST_PLACE = 3000  # of all, in one tsvector, which holds a megabyte: so many of the longest words there can be
+_COLUMNS = {"user": "said_by_user", "agent": "said_by_agent", "tool": "done_by_tool"}
+_WEIGHTS = {"user": "A", "agent": "B", "tool": "C"}
+
+_log = logging.getLogger("hansard")
+_sqlite_words = table("search_words", column("rowid"), column("search_words"))
+_postgres_words = table("search_words", column("organization_id"), column("session_id"), column("words", TSVECTOR))
+
+
+@dataclass(frozen=True)
+class Document:
+    """The words of a session as they are now."""
+
+    session_id: int
+    entries: list[Entry]
+    digest: bytes = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "digest", _digest(self.entries))
+
+
+@dataclass(frozen=True)
+class Sought:
+    """One term of a filter: any of these phrases, or none of them if it is turned round."""
+
+    phrases: tuple[Phrase, ...]
+    is_not: bool = False
+
+
+@dataclass
+class _Held:
+    """What the index holds of a session."""
+
+    digest: bytes
+    keys: bytes = field(repr=False)
+
+
+def add_documents(db: Connection, organization_id: int, documents: Iterable[Document]) -> int:
+    """Bring sessions in the index to what they are now; give how many were not so already.
+
+    The transaction must hold the organization (`Database.write` does). What is there already is left alone, so doing it
+    again changes nothing.
+    """
+    given = sorted(documents, key=lambda one: one.session_id)
+    held = _held(db, organization_id, [one.session_id for one in given])
+    changed = []
+    for one in given:
+        before = held.get(one.session_id)
+        if one.entries if before is None else before.digest != one.digest:
+            changed.append(one)
+    if not changed:
+        return 0
+    write = _write_sqlite if is_sqlite(db) else _write_postgres
+    write(db, organization_id, changed, held)
+    rows = [
+        {
+            "organization_id": organization_id,
+            "session_id": one.session_id,
+            "digest": one.digest,
+            "keys": keys_of(one.entries),
+        }
+        for one in changed
+    ]
+    upsert(db, search_doc, rows, key=("organization_id", "session_id"))
+    return len(changed)
+
+
+def remove_document(db: Connection, organization_id: int, document: Document) -> None:
+    """Take a session out of the index: to be called with what its record still holds, before that is removed.
+
+    A session that is not in the index is left alone.
+    """
+    number = document.session_id
+    held = _held(db, organization_id, [number])
+    if number not in held:
+        return
+    if is_sqlite(db):
+        _execute_sqlite(db, _deletion(organization_id, document, held[number]))
+    else:
+        _remove_postgres(db, organization_id, [number])
+    mine = (search_doc.c.organization_id == organization_id) & (search_doc.c.session_id == number)
+    db.execute(delete(search_doc).where(mine))
+
+
+def remove_all_documents(db: Connection, organizations: Sequence[int]) -> None:
+    """Empty the index, whatever state it is in. These must be all organizations; the transaction must hold them."""
+    if is_sqlite(db):
+        db.execute(text("INSERT INTO search_words(search_words) VALUES ('delete-all') -- of every organization"))
+    for organization_id in organizations:
+        if not is_sqlite(db):
+            db.execute(text("DELETE FROM search_words WHERE organization_id = :mine"), {"mine": organization_id})
+        db.execute(delete(search_doc).where(search_doc.c.organization_id == organization_id))
+
+
+def count_documents(db: Connection, organization_id: int) -> int:
+    """How many sessions of an organization have words in the index."""
+    mine = select(func.count()).select_from(search_doc).where(search_doc.c.organization_id == organization_id)
+    return int(db.execute(mine).scalar_one())
+
+
+def _held(db: Connection, organization_id: int, ids: Sequence[int]) -> dict[int, _Held]:
+    mine = (search_doc.c.organization_id == organization_id) & search_doc.c.session_id.in_(ids)
+    asked = select(search_doc).where(mine)
+    return {row.session_id: _Held(bytes(row.digest), bytes(row.keys)) for row in db.execute(asked)}
+
+
+def _digest(entries: Iterable[Entry]) -> bytes:
+    hashed = blake2b(digest_size=8)
+    for one in entries:
+        hashed.update(one.part.encode() + b"\0" + " ".join(one.words).encode() + b"\0\0")
+    return hashed.digest()
+
+
+def _write_sqlite(db: Connection, organization_id: int, documents: Sequence[Document], held: dict[int, _Held]) -> None:
+    rows = []
+    for one in documents:
+        before = held.get(one.session_id)
+        if before:
+            rows += _deletion(organization_id, one, before)
+        rows.append(_row(None, organization_id, one.session_id, one.entries))
+    _execute_sqlite(db, rows)
+
+
+def _deletion(organization_id: int, document: Document, held: _Held) -> list[tuple[Any, ...]]:
+    """FTS5 forgets a document only when told its very words: those of the events that were in it.
+
+    Where they are others now, because another Python tells letters apart differently, the old ones stay until the index
+    is made anew.
+    """
+    known = with_keys(document.entries, held.keys)
+    if _digest(known) != held.digest:
+        _log.warning("The search index holds old words of a session; `hansard search rebuild --empty` clears them.")
+        return []
+    return [_row("delete", organization_id, document.session_id, known)]
+
+
+_INSERT = (
+    "INSERT INTO search_words(search_words, rowid, said_by_user, said_by_agent, done_by_tool) "
+    "VALUES (?, ?, ?, ?, ?) -- a rowid is organization and session"
+)
+
+
+def _execute_sqlite(db: Connection, rows: list[tuple[Any, ...]]) -> None:
+    if rows:
+        db.exec_driver_sql(_INSERT, rows)
+
+
+def _row(command: str | None, organization_id: int, session_id: int, entries: Sequence[Entry]) -> tuple[Any, ...]:
+    spoken: dict[str, list[str]] = {part: [] for part in PARTS}
+    for one in entries:
+        if spoken[one.part]:
+            spoken[one.part].append(_BETWEEN_TEXTS)
+        spoken[one.part].extend(one.words)
+    return (command, _first_rowid(organization_id) + session_id, *(" ".join(spoken[part]) for part in _COLUMNS))
+
+
+def _first_rowid(organization_id: int) -> int:
+    return organization_id << _SESSION_BITS
+
+
+def _write_postgres(
+    db: Connection, organization_id: int, documents: Sequence[Document], held: dict[int, _Held]
+) -> None:
+    _remove_postgres(db, organization_id, [one.session_id for one in documents if one.session_id in held])
+    rows = [
+        {"organization_id": organization_id, "session_id": one.session_id, "piece": piece, "words": words}
+        for one in documents
+        for piece, words in enumerate(_tsvectors(organization_id, one.entries))
+    ]
+    if rows:
+        db.execute(
+            text(
+                "INSERT INTO search_words (organization_id, session_id, piece, words) "
+                "VALUES (:organization_id, :session_id, :piece, CAST(:words AS tsvector))"
+            ),
+            rows,
+        )
+
+
+def _remove_postgres(db: Connection, organization_id: int, ids: list[int]) -> None:
+    if ids:
+        mine = _postgres_words.c.organization_id == organization_id
+        db.execute(delete(_postgres_words).where(mine, _postgres_words.c.session_id.in_(ids)))
+
+
+def _tsvectors(organization_id: int, entries: Iterable[Entry]) -> Iterator[str]:
+    """The words with their places, as PostgreSQL writes a tsvector; a new one where one can hold no more."""
+    piece = _Piece()
+    for one in entries:
+        for words in _in_reach(one.words):
+            if not piece.takes(words):
+                yield piece.written(organization_id)
+                piece = _Piece()
+            piece.add(one.part, words)
+    yield piece.written(organization_id)
+
+
+def _in_reach(words: Sequence[str]) -> Iterator[Sequence[str]]:
+    """A text in portions that a tsvector can hold, each beginning with the end of the one before: no phrase is cut."""
+    start, counts = 0, Counter[str]()
+    for place, word in enumerate(words):
+        counts[word] += 1
+        if counts[word] > _MOST_PLACES or place - start >= _LAST_PLACE:
+            yield words[start:place]
+            start = place - MOST_PHRASE_WORDS + 1
+            counts = Counter(words[start : place + 1])
+    yield words[start:]
+
+
+class _Piece:
+    """A tsvector in the making."""
+
+    def __init__(self) -> None:
+        self._places: dict[str, list[str]] = {}
+        self._last = 0
+
+    def takes(self, words: Sequence[str]) -> bool:
+        if not self._last:
+            return True
+        counts = Counter(words)
+        return self._last + len(words) < _LAST_PLACE and all(
+            len(self._places.get(word, ())) + count <= _MOST_PLACES for word, count in counts.items()
+        )
+
+    def add(self, part: str, words: Sequence[str]) -> None:
+        weight = _WEIGHTS[part]
+        for place, word in enumerate(words, start=self._last + 2):  # a gap, which no phrase reaches over
+            self._places.setdefault(word, []).append(f"{place}{weight}")
+        self._last += len(words) + 1
+
+    def written(self, organization_id: int) -> str:
+        words = (f"'{word}':{','.join(places)}" for word, places in self._places.items())
+        return " ".join((f"'{_organization_word(organization_id)}'", *words))
+
+
+def _organization_word(organization_id: int) -> str:
+    """The organization as a word that no text can have, so that a search reads its postings and nobody else's."""
+    return f"\u00a7{organization_id}"
+
+
+@dataclass(frozen=True)
+class Search:
+    """What is sought in an organization. `few` is how many sessions hold it, where that is few enough to look each up;
+    None where there are more, and where PostgreSQL's planner sees to that.
+    """
+
+    organization_id: int
+    sought: Sequence[Sought]
+    is_sqlite: bool
+    few: int | None
+
+
+def find_search(db: Connection, organization_id: int, sought: Sequence[Sought]) -> Search | None:
+    """Look how many hits there may be; None where nothing is sought."""
+    if not sought:
+        return None
+    count = None
+    if is_sqlite(db) and not all(one.is_not for one in sought):
+        count = _count_sqlite(db, organization_id, sought, _FEW + 1)
+    return Search(organization_id, sought, is_sqlite(db), count if count is not None and count <= _FEW else None)
+
+
+def found(search: Search) -> ColumnElement[bool]:
+    """That a session holds what is sought, every term of it."""
+    if not search.is_sqlite:
+        return and_(*(_found_postgres(search.organization_id, one) for one in search.sought))
+    key: ColumnElement[int] = session.c.id
+    if search.few is None:
+        key = key.op("+")(0)  # keeps SQLite from looking up every hit
+    return _found_sqlite(search, key)
+
+
+def count_found(db: Connection, search: Search) -> int | None:
+    """How many sessions hold what is sought, asked of the index alone; None where it cannot say."""
+    if not search.is_sqlite or search.few is not None:
+        return search.few
+    if all(one.is_not for one in search.sought):
+        those = _count_sqlite(db, search.organization_id, [_none_of(search.sought)])
+        return count_sessions(db, search.organization_id) - those
+    return _count_sqlite(db, search.organization_id, search.sought)
+
+
+def list_newest(
+    db: Connection, search: Search, others: Sequence[ColumnElement[bool]], *, offset: int, limit: int
+) -> list[int] | None:
+    """Of the sessions that hold what is sought and are as `others` say, the newest, in order.
+
+    Few hits are looked up and sorted. Where there are many, ever more of the newest sessions are gone through, and the
+    index asked for those alone, so that not every hit is read. None where the database had better do it by itself.
+    """
+    if not search.is_sqlite:
+        return None
+    if search.few is not None:
+        began = type_coerce(session.c.started_at, BigInteger) + 0  # else SQLite walks all sessions, being in order
+        some = select(session.c.id).where(*others, found(search)).order_by(began.desc(), session.c.id.desc())
+        return list(db.execute(some.limit(limit).offset(offset)).scalars())
+    count = 4 * (offset + limit)
+    while True:
+        ids, is_all = _among_newest(db, search, others, count, offset, limit)
+        if is_all or len(ids) == limit:
+            return ids
+        count *= 8
+
+
+def _among_newest(
+    db: Connection, search: Search, others: Sequence[ColumnElement[bool]], count: int, offset: int, limit: int
+) -> tuple[list[int], bool]:
+    """The hits among the `count` newest sessions that are as `others` say, and whether there are no more sessions."""
+    newest = select(session.c.id, session.c.started_at).where(*others)
+    some = newest.order_by(session.c.started_at.desc(), session.c.id.desc()).limit(count).subquery("newest")
+    first, last, there = db.execute(select(func.min(some.c.id), func.max(some.c.id), func.count(some.c.id))).one()
+    if not there:
+        return [], True
+    hits = select(some.c.id).where(_found_sqlite(search, some.c.id.op("+")(0), first, last))
+    in_order = hits.order_by(some.c.started_at.desc(), some.c.id.desc())
+    return list(db.execute(in_order.limit(limit).offset(offset)).scalars()), there < count
+
+
+def _count_sqlite(db: Connection, organization_id: int, sought: Sequence[Sought], most: int | None = None) -> int:
+    hits = _hits_sqlite(organization_id, sought)
+    asked = select(func.count()).select_from((hits.limit(most) if most else hits).subquery("of_organization"))
+    return int(db.execute(asked).scalar_one())
+
+
+def _found_sqlite(
+    search: Search, key: ColumnElement[int], first: int = 0, last: int = _LAST_SESSION
+) -> ColumnElement[bool]:
+    mine, sought = search.organization_id, search.sought
+    if not all(one.is_not for one in sought):
+        return key.in_(_hits_sqlite(mine, sought, first, last))
+    return not_(key.in_(_hits_sqlite(mine, [_none_of(sought)], first, last)))
+
+
+def _none_of(sought: Sequence[Sought]) -> Sought:
+    """What terms that are all turned round leave out."""
+    return Sought(tuple(phrase for one in sought for phrase in one.phrases))
+
+
+def _hits_sqlite(
+    organization_id: int, sought: Sequence[Sought], first: int = 0, last: int = _LAST_SESSION
+) -> Select[Any]:
+    """The sessions, of those with ids from `first` to `last`, that hold what is sought."""
+    base = _first_rowid(organization_id)
+    mine = _sqlite_words.c.rowid.between(base + first, base + last)
+    is_hit = _sqlite_words.c.search_words.op("MATCH")(_fts5(sought))
+    return select(_sqlite_words.c.rowid - base).where(is_hit, mine)
+
+
+def _fts5(sought: Sequence[Sought]) -> str:
+    """The expression of FTS5: only words of ours in quotes, which hold no quote."""
+    wanted = " AND ".join(_any(one) for one in sought if not one.is_not)
+    return "".join((f"({wanted})", *(f" NOT {_any(one)}" for one in sought if one.is_not)))
+
+
+def _any(one: Sought) -> str:
+    return "(" + " OR ".join(map(_fts5_phrase, one.phrases)) + ")"
+
+
+def _fts5_phrase(one: Phrase) -> str:
+    columns = "" if one.parts == PARTS else "{" + " ".join(_COLUMNS[part] for part in one.parts) + "} : "
+    return f'{columns}"{" ".join(one.words)}"{" *" if one.is_prefix else ""}'
+
+
+def _found_postgres(organization_id: int, one: Sought) -> ColumnElement[bool]:
+    """Term by term, for the words of a long session may lie in several rows."""
+    hits = select(_postgres_words.c.session_id).where(*_postgres_where(organization_id, one))
+    is_found: ColumnElement[bool] = session.c.id.in_(hits)
+    return not_(is_found) if one.is_not else is_found
+
+
+def _postgres_where(organization_id: int, one: Sought) -> tuple[ColumnElement[bool], ColumnElement[bool]]:
+    phrases = " | ".join(map(_tsquery, one.phrases))
+    query = f"'{_organization_word(organization_id)}' & ({phrases})"
+    is_hit: ColumnElement[bool] = _postgres_words.c.words.op("@@", is_comparison=True)(cast(literal(query), TSQUERY))
+    return _postgres_words.c.organization_id == organization_id, is_hit
+
+
+def _tsquery(one: Phrase) -> str:
+    weights = "" if one.parts == PARTS else "".join(_WEIGHTS[part] for part in one.parts)
+    *first, last = one.words
+    ends = ("*" if one.is_prefix else "") + weights
+    written = [f"'{word}'" + (f":{weights}" if weights else "") for word in first]
+    return "(" + " <-> ".join((*written, f"'{last}'" + (f":{ends}" if ends else ""))) + ")"

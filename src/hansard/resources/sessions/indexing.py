@@ -1,0 +1,92 @@
+"""The thread that keeps the search index up to date: it reads what changed and writes its words, a batch at a time.
+
+Reading and folding happen outside of the writer, which is held for as long as one batch is written. The batch moves the
+index on in the same transaction, so a kill at any moment loses nothing and repeats at most one batch.
+"""
+
+import logging
+import threading
+from enum import Enum
+from functools import partial
+
+from hansard.db.engine import Database
+from hansard.kit.errors import HansardError
+from hansard.resources.accounts.store import list_organizations
+from hansard.resources.sessions.backlog import add_batch, find_batch, is_behind
+
+LOOK_EVERY_S = 0.2
+LOOK_EVERY_EACH_S = 0.002  # so that looking takes a small part of the time, however many there are
+AGAIN_AFTER_S = 1.0  # an error, or another process that does the same work
+_log = logging.getLogger("hansard")
+
+
+class Indexer:
+    """A thread that looks for changes, of all organizations in turn, until it is closed."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._stopped = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    def start(self) -> None:
+        self._thread = threading.Thread(target=self._run, name="hansard-search", daemon=True)
+        self._thread.start()
+
+    def close(self) -> None:
+        """Stop after the batch at hand; the next server goes on from there."""
+        self._stopped.set()
+        if self._thread:
+            self._thread.join()
+
+    def _run(self) -> None:
+        wait_s = 0.0
+        while not self._stopped.wait(wait_s):
+            try:
+                wait_s = self._round()
+            except HansardError as error:
+                _log.warning("The search index cannot be written now: %s It will be tried again.", error.sentence)
+                wait_s = AGAIN_AFTER_S
+            except Exception:
+                _log.exception("The search index could not be written; it will be tried again.")
+                wait_s = AGAIN_AFTER_S
+
+    def _round(self) -> float:
+        """A batch of each organization, so that one with many does not keep the others waiting.
+
+        Gives how many seconds to wait for the next round.
+        """
+        with self._database.reading() as db:
+            organizations = [one.id for one in list_organizations(db)]
+            behind = [number for number in organizations if is_behind(db, number)]
+        outcomes = set()
+        for organization_id in behind:
+            if not self._stopped.is_set():
+                outcomes.add(index_batch(self._database, organization_id))
+        if Outcome.WRITTEN in outcomes:
+            return 0.0
+        look_after_s = max(LOOK_EVERY_S, len(organizations) * LOOK_EVERY_EACH_S)
+        return AGAIN_AFTER_S if Outcome.OVERTAKEN in outcomes else look_after_s
+
+
+class Outcome(Enum):
+    """What became of an attempt to bring the index on."""
+
+    WRITTEN = "written"
+    OVERTAKEN = "overtaken"  # another process wrote the same first
+    NOTHING = "nothing"  # there was nothing to read
+
+
+def index_batch(database: Database, organization_id: int) -> Outcome:
+    """Bring the index of an organization one batch on."""
+    with database.reading() as db:
+        batch = find_batch(db, organization_id)
+    if batch is None:
+        return Outcome.NOTHING
+    write = partial(add_batch, organization_id=organization_id, batch=batch)
+    return Outcome.WRITTEN if database.write(organization_id, write) else Outcome.OVERTAKEN
+
+
+def index_all(database: Database, organization_id: int) -> None:
+    """Bring the index of an organization up to date, beside whoever else does so."""
+    while index_batch(database, organization_id) is not Outcome.NOTHING:
+        pass

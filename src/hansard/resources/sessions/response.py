@@ -1,0 +1,57 @@
+"""Children in, one number out: how long this session's answers took, for the list and its filter.
+
+`waterfall.py` tells the same of every answer, with its parts; here it must be cheap enough to be done at intake.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import timedelta
+
+from hansard.resources.sessions.turns import in_order
+from hansard.wire import Child, moment_of
+
+WHOLE = frozenset({"end_to_end", "user_bot"})  # what integrations call the whole of an answer
+_MS = timedelta(milliseconds=1)
+
+
+def response_p95_ms(children: Iterable[Child]) -> int | None:
+    """The response time, in whole milliseconds, that 95 of 100 answers did not exceed, by nearest rank.
+
+    From what was measured; where nothing was, from the times between the end of what the user said and the beginning
+    of the answer. None where neither is known.
+    """
+    messages, measured = [], []
+    for child in children:
+        if child["kind"] == "message":
+            messages.append(child)
+        elif child["kind"] == "latency":
+            data = child["data"]
+            if data["category"] == "turn" and data.get("label") in WHOLE and data["duration_ms"] >= 0:
+                measured.append(data["duration_ms"])
+    values = sorted(measured or _between_ms(messages))
+    return round(values[-(-95 * len(values) // 100) - 1]) if values else None
+
+
+def _between_ms(messages: Sequence[Child]) -> Iterator[float]:
+    """From the end of the last turn of the user's to the first of the agent's; one that began before it has none.
+
+    A line that came at one instant, as in a chat, was done then. Instants of fixed width are in order as texts.
+    """
+    before: Child | None = None
+    for child in sorted(in_order(messages), key=_began):
+        if before is not None and child["data"]["role"] == "agent" and before["data"]["role"] == "user":
+            done, began = _done(before), _began(child)
+            if done is not None and began >= done:
+                yield (moment_of(began) - moment_of(done)) / _MS
+        before = child
+
+
+def _began(child: Child) -> str:
+    return str(child["data"].get("started_at") or child["at"])
+
+
+def _done(child: Child) -> str | None:
+    """When it had been said; None where only its beginning is known."""
+    data = child["data"]
+    if data.get("ended_at"):
+        return max(_began(child), str(data["ended_at"]))
+    return None if data.get("started_at") else child["at"]

@@ -1,0 +1,46 @@
+"""How many sessions an organization has, kept as they come: to count them for every first page takes too long."""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from sqlalchemy import Connection, func, select
+
+from hansard.db.counters import add_to_number
+from hansard.db.tables import counter, session
+
+_NAMES = {False: "live_sessions", True: "test_sessions"}
+
+
+def count_all(db: Connection, organization_id: int, *, with_tests: bool) -> int:
+    """The exact number of sessions, with test sessions or without."""
+    names = _NAMES.values() if with_tests else [_NAMES[False]]
+    asked = select(func.sum(counter.c.value)).where(
+        counter.c.organization_id == organization_id, counter.c.name.in_(names)
+    )
+    return int(db.execute(asked).scalar_one() or 0)
+
+
+def change_totals(
+    db: Connection, organization_id: int, before: Iterable[Mapping[str, Any] | None], after: Iterable[Mapping[str, Any]]
+) -> None:
+    """Count what became of session rows: as they were, None for one that is new, and as they are now."""
+    more = Counter(bool(row["is_test"]) for row in after)
+    more.subtract(bool(row["is_test"]) for row in before if row is not None)
+    for is_test, count in sorted(more.items()):
+        if count:
+            add_to_number(db, organization_id, _NAMES[is_test], count)
+
+
+def recount(db: Connection, organization_id: int) -> None:
+    """Count the rows anew, for those who wrote them by another way."""
+    asked = select(session.c.is_test, func.count()).where(session.c.organization_id == organization_id)
+    found = {bool(is_test): count for is_test, count in db.execute(asked.group_by(session.c.is_test))}
+    for is_test, name in _NAMES.items():
+        missing = found.get(is_test, 0) - _number(db, organization_id, name)
+        add_to_number(db, organization_id, name, missing)
+
+
+def _number(db: Connection, organization_id: int, name: str) -> int:
+    mine = (counter.c.organization_id == organization_id) & (counter.c.name == name)
+    return int(db.execute(select(counter.c.value).where(mine)).scalar_one_or_none() or 0)

@@ -1,0 +1,179 @@
+"""What a session is found by beside its columns: languages, tools, issue categories, metadata.
+
+A trait is a kind and a word. As the agents of all sessions are a few snapshots, their traits are a few sets: each is
+stored once, and a session names its own, in the index that every list walks. A row for every session and trait would
+be six times as large and, counting a common one, ten times as slow.
+"""
+
+import hashlib
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from functools import lru_cache
+from itertools import islice
+from typing import Any
+
+from pydantic_core import to_json
+from sqlalchemy import ColumnElement, Connection, and_, or_, select
+
+from hansard.db.counters import next_numbers
+from hansard.db.tables import trait, trait_of_set, trait_set
+from hansard.kit.text import fold
+from hansard.wire import Child
+
+Trait = tuple[str, str]
+
+LONGEST_WORD = 200
+_AT_ONCE = 500  # of what one statement asks for: SQLite takes 32,766 variables, PostgreSQL 65,535
+
+
+def traits(children: Iterable[Child]) -> set[Trait]:
+    """The languages spoken, the tools called, those that failed, and the issue categories of the labels."""
+    found: set[tuple[str, str | None]] = set()
+    for child in children:
+        kind, data = child["kind"], child["data"]
+        if kind == "message":
+            found.add(("language", data.get("lang")))
+        elif kind == "tool_call":
+            found.add(("tool", data["name"]))
+            if data.get("error") is not None:
+                found.add(("failed", data["name"]))
+        elif kind == "label":
+            found.update(("category", name) for name in data.get("issue_categories") or ())
+    return _storable((kind, word_of(kind, text)) for kind, text in found if text is not None)
+
+
+def metadata_traits(metadata: Mapping[str, Any]) -> set[Trait]:
+    """The keys, and each with its value where that is no list and no object."""
+    found = [("metadata", word_of("metadata", key)) for key in metadata]
+    for key, value in metadata.items():
+        if not isinstance(value, dict | list):
+            text = value if isinstance(value, str) else to_json(value).decode()
+            found.append(("value", word_of("value", f"{key}={text}")))
+    return _storable(found)
+
+
+def _storable(found: Iterable[Trait]) -> set[Trait]:
+    """Without those that hold a NUL, which no filter can name and PostgreSQL cannot store."""
+    return {one for one in found if "\0" not in one[1]}
+
+
+def word_of(kind: str, text: str) -> str:
+    """A word as it is stored and asked for: in one case, and a long one shortened to what tells it from others."""
+    return _short_word(kind, text) if len(text) <= LONGEST_WORD else _word(kind, text)
+
+
+def _word(kind: str, text: str) -> str:
+    word = fold(text, len(text) * 18) or ""  # what folding can make of it at most
+    if kind == "language":
+        word = word.replace("_", "-")
+    if len(word) <= LONGEST_WORD:
+        return word
+    return word[:LONGEST_WORD] + "…" + hashlib.sha256(word.encode()).hexdigest()
+
+
+_short_word = lru_cache(maxsize=4096)(_word)  # for the same few languages and tools are in every session
+
+
+def trait_sets(
+    db: Connection, organization_id: int, asked: Sequence[tuple[int | None, Collection[Trait]]]
+) -> list[int | None]:
+    """The id of each set that is had already (None for the empty one) with more traits in it, storing the new sets.
+
+    One statement where every set is known and nothing was had before. The organization must be locked.
+    """
+    had = _members(db, organization_id, {one for one, more in asked if one is not None and more})
+    whole = [frozenset(more) | had[one] if one in had else frozenset(more) for one, more in asked]
+    digests = {one: _digest(one) for one in whole if one}
+    ids = _known_sets(db, organization_id, digests)
+    unseen = [one for one in digests if one not in ids]
+    if unseen:
+        ids |= _add_sets(db, organization_id, {one: digests[one] for one in unseen})
+    return [ids[now] if more else one for (one, more), now in zip(asked, whole, strict=True)]
+
+
+def _digest(one: Iterable[Trait]) -> bytes:
+    return hashlib.sha256(to_json(sorted(one))).digest()[:16]
+
+
+def _members(db: Connection, organization_id: int, ids: Collection[int]) -> dict[int | None, frozenset[Trait]]:
+    found: dict[int, set[Trait]] = {one: set() for one in ids}
+    for some in _parts(ids):
+        asked = (
+            select(trait_of_set.c.set_id, trait.c.kind, trait.c.word)
+            .join(trait, and_(trait.c.organization_id == trait_of_set.c.organization_id, _is_trait))
+            .where(trait_of_set.c.organization_id == organization_id, trait_of_set.c.set_id.in_(some))
+        )
+        for row in db.execute(asked):
+            found[row.set_id].add((row.kind, row.word))
+    return {one: frozenset(members) for one, members in found.items()}
+
+
+_is_trait = trait.c.id == trait_of_set.c.trait_id
+
+
+def _known_sets(
+    db: Connection, organization_id: int, digests: Mapping[frozenset[Trait], bytes]
+) -> dict[frozenset[Trait], int]:
+    known: dict[bytes, int] = {}
+    for some in _parts(digests.values()):
+        asked = select(trait_set.c.digest, trait_set.c.id).where(
+            trait_set.c.organization_id == organization_id, trait_set.c.digest.in_(some)
+        )
+        known |= {bytes(row.digest): row.id for row in db.execute(asked)}
+    return {one: known[digest] for one, digest in digests.items() if digest in known}
+
+
+def _add_sets(
+    db: Connection, organization_id: int, new: Mapping[frozenset[Trait], bytes]
+) -> dict[frozenset[Trait], int]:
+    words = _trait_ids(db, organization_id, {one for members in new for one in members})
+    ids = dict(zip(new, next_numbers(db, organization_id, "trait_set", len(new)), strict=True))
+    mine = {"organization_id": organization_id}
+    db.execute(trait_set.insert(), [mine | {"digest": digest, "id": ids[one]} for one, digest in new.items()])
+    members = [mine | {"trait_id": words[each], "set_id": ids[one]} for one in new for each in sorted(one)]
+    db.execute(trait_of_set.insert(), members)
+    return ids
+
+
+def _trait_ids(db: Connection, organization_id: int, wanted: Collection[Trait]) -> dict[Trait, int]:
+    """The id of each trait, storing those not seen before."""
+    kinds = {kind for kind, _ in wanted}
+    ids: dict[Trait, int] = {}
+    for some in _parts({word for _, word in wanted}):
+        asked = select(trait.c.kind, trait.c.word, trait.c.id).where(
+            trait.c.organization_id == organization_id, trait.c.kind.in_(kinds), trait.c.word.in_(some)
+        )
+        ids |= {(row.kind, row.word): row.id for row in db.execute(asked)}
+    unseen = sorted(one for one in wanted if one not in ids)
+    if unseen:
+        ids |= zip(unseen, next_numbers(db, organization_id, "trait", len(unseen)), strict=True)
+        rows = [{"organization_id": organization_id, "id": ids[one], "kind": one[0], "word": one[1]} for one in unseen]
+        db.execute(trait.insert(), rows)
+    return ids
+
+
+def _parts(items: Iterable[Any]) -> Iterator[list[Any]]:
+    rest = iter(items)
+    while some := list(islice(rest, _AT_ONCE)):
+        yield some
+
+
+def has_trait(
+    organization_id: int, column: ColumnElement[Any], kinds: Sequence[str], value: str
+) -> ColumnElement[bool]:
+    """Whether the set that `column` names holds this word; a language also where a region is added to it."""
+    word = word_of(kinds[0], value)
+    same: ColumnElement[bool] = trait.c.word == word
+    if kinds[0] == "language":
+        same = or_(same, and_(trait.c.word >= word + "-", trait.c.word < word + "."))  # "." comes after "-"
+    named = select(trait.c.id).where(trait.c.organization_id == organization_id, trait.c.kind.in_(kinds), same)
+    sets = select(trait_of_set.c.set_id).where(
+        trait_of_set.c.organization_id == organization_id, trait_of_set.c.trait_id.in_(named)
+    )
+    found: ColumnElement[bool] = column.in_(sets)
+    return found
+
+
+def list_words(db: Connection, organization_id: int, kind: str, most: int = 100) -> list[str]:
+    """The words of a kind that were seen so far, in order."""
+    asked = select(trait.c.word).where(trait.c.organization_id == organization_id, trait.c.kind == kind)
+    return list(db.execute(asked.order_by(trait.c.word).limit(most)).scalars())

@@ -1,0 +1,197 @@
+"""Text in, words out: how search tells words apart, the same in every database; and the words of a session.
+
+A word is a run of letters and digits, in small letters and without accents. Scripts that write no blanks between words
+(Chinese, Japanese, Thai and their neighbours) give one word for each character, so that a query of several becomes a
+phrase. A phrase lies within one text: a message, a tool's name, or one value of a tool's payload.
+"""
+
+import unicodedata
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from hashlib import blake2b
+from typing import Any, NamedTuple
+
+from hansard.resources.sessions.turns import in_order
+from hansard.wire import Child
+
+MOST_CHARACTERS = 64  # of a word; longer ones are told apart by so many
+MOST_PHRASE_WORDS = 64
+SPOKEN_KINDS = ("message", "tool_call")
+PARTS = ("user", "agent", "tool")
+_KEY_BYTES = 5
+
+# Written without blanks: Thai and Lao, Tibetan, Burmese, Khmer, kana, Han.
+_WITHOUT_BLANKS = (
+    (0x0E00, 0x0EFF),
+    (0x0F00, 0x0FFF),
+    (0x1000, 0x109F),
+    (0x1780, 0x17FF),
+    (0x2E80, 0x2FDF),
+    (0x3005, 0x3007),
+    (0x3040, 0x30FF),
+    (0x31F0, 0x31FF),
+    (0x3400, 0x4DBF),
+    (0x4E00, 0x9FFF),
+    (0x20000, 0x3FFFF),
+)
+_SEPARATING = "\u200b"  # zero width, yet it stands between words
+
+
+class _Folded(dict[int, str]):
+    """What each character becomes: letters of words, blanks between them, or nothing."""
+
+    def __missing__(self, code: int) -> str:
+        made = _folded(chr(code))
+        if code < 0x10000:  # a text of every character there is must not stay in memory for ever
+            self[code] = made
+        return made
+
+
+def _folded(character: str) -> str:
+    whole = unicodedata.normalize("NFKD", unicodedata.normalize("NFKD", character).casefold())
+    return "".join(_letter(one) for one in whole)
+
+
+def _letter(one: str) -> str:
+    category = unicodedata.category(one)
+    if category == "Cf":
+        return " " if one == _SEPARATING else ""
+    if category == "Me" or unicodedata.combining(one) or "VARIATION SELECTOR" in unicodedata.name(one, ""):
+        return ""
+    if not (one.isalnum() or category in ("Mn", "Mc")):
+        return " "
+    is_alone = any(first <= ord(one) <= last for first, last in _WITHOUT_BLANKS)
+    return f" {one} " if is_alone else one
+
+
+_FOLDED = _Folded()
+
+
+def words(text: str) -> list[str]:
+    """The words of a text, in order."""
+    found = text.translate(_FOLDED).split()
+    if max(map(len, found), default=0) <= MOST_CHARACTERS:
+        return found
+    return [word[:MOST_CHARACTERS] for word in found]
+
+
+@dataclass(frozen=True)
+class Span:
+    """A word and where it stands in its text, `end` excluded."""
+
+    word: str
+    start: int
+    end: int
+
+
+def spans(text: str) -> list[Span]:
+    """The words of a text with their places: the same words that `words` gives."""
+    found: list[Span] = []
+    letters: list[str] = []
+    start = end = 0
+    for place, character in enumerate(text):
+        folded = _FOLDED[ord(character)]
+        if not folded and letters:
+            end = place + 1  # an accent written by itself belongs to its letter
+        for letter in folded:
+            if letter != " ":
+                start = start if letters else place
+                letters.append(letter)
+                end = place + 1
+            elif letters:
+                found.append(Span("".join(letters)[:MOST_CHARACTERS], start, end))
+                letters = []
+    if letters:
+        found.append(Span("".join(letters)[:MOST_CHARACTERS], start, end))
+    return found
+
+
+class Text(NamedTuple):
+    """One text of an event: whose it is (`PARTS`), which field of the event holds it, and itself."""
+
+    part: str
+    field: str
+    text: str
+
+
+def texts(child: Child) -> Iterator[Text]:
+    """What can be searched of an event: what was said, or a tool's name and every value of its payload."""
+    data = child["data"]
+    if child["kind"] == "message":
+        yield Text(data["role"], "text", data["text"])
+    elif child["kind"] == "tool_call":
+        yield Text("tool", "name", data["name"])
+        for field in ("arguments", "result", "error"):
+            for value in _values(data.get(field)):
+                yield Text("tool", field, value)
+
+
+def _values(payload: Any) -> Iterator[str]:
+    if isinstance(payload, str):
+        yield payload
+    elif isinstance(payload, (int, float)) and not isinstance(payload, bool):
+        yield str(payload)
+    elif isinstance(payload, dict):
+        for value in payload.values():
+            yield from _values(value)
+    elif isinstance(payload, list):
+        for value in payload:
+            yield from _values(value)
+
+
+class Entry(NamedTuple):
+    """The words of one text of an event. `key` stands for the event's id, in few bytes."""
+
+    key: bytes
+    part: str
+    words: Sequence[str]
+
+
+def entries(children: Iterable[Child]) -> list[Entry]:
+    """The words of a session, text by text in the order of the record; texts without a word are left out."""
+    made = []
+    for child in in_order(one for one in children if one["kind"] in SPOKEN_KINDS):
+        key = blake2b(child["id"].encode(), digest_size=_KEY_BYTES).digest()
+        for part, _, text in texts(child):
+            if found := words(text):
+                made.append(Entry(key, part, found))
+    return made
+
+
+def keys_of(given: Iterable[Entry]) -> bytes:
+    """The events that these entries are of, one key after another."""
+    return b"".join(dict.fromkeys(one.key for one in given))
+
+
+def with_keys(given: Iterable[Entry], keys: bytes) -> list[Entry]:
+    """Those entries that are of the events with these keys, in their order."""
+    known = {keys[place : place + _KEY_BYTES] for place in range(0, len(keys), _KEY_BYTES)}
+    return [one for one in given if one.key in known]
+
+
+@dataclass(frozen=True)
+class Phrase:
+    """Words one after another in one text, of these parts; of the last word its beginning will do if `is_prefix`."""
+
+    words: tuple[str, ...]
+    parts: tuple[str, ...] = PARTS
+    is_prefix: bool = False
+
+
+def phrase(text: str, parts: tuple[str, ...] = PARTS) -> Phrase | None:
+    """What a text searches for; None where it holds no letter and no digit. A star at its end asks for beginnings."""
+    found = words(text)
+    is_prefix = text.endswith("*") and bool(words(text[-2:-1]))
+    return Phrase(tuple(found), parts, is_prefix) if found else None
+
+
+def places(wanted: Phrase, found: Sequence[str]) -> list[int]:
+    """Where, among the words of a text, the phrase begins."""
+    count = len(wanted.words)
+    *first, last = wanted.words
+    return [
+        place
+        for place in range(len(found) - count + 1)
+        if (found[place + count - 1].startswith(last) if wanted.is_prefix else found[place + count - 1] == last)
+        and list(found[place : place + count - 1]) == first
+    ]
