@@ -24,7 +24,6 @@ from hansard.kit.settings import Settings
 ROOT = Path(__file__).parents[1]
 START_S = 90.0
 PR_SET_PDEATHSIG = 1
-CLOCK_TICKS = os.sysconf("SC_CLK_TCK")
 
 
 def free_port() -> int:
@@ -63,19 +62,6 @@ class Served:
             if line.startswith(name):
                 return int(line.split()[1])
         return 0
-
-    def wait_until_idle(self, seconds: float) -> None:
-        """Wait, so long at most, until the server has done its work in the background: indexes, sweeps."""
-        deadline = time.monotonic() + seconds
-        while time.monotonic() < deadline:
-            before = self._busy_s()
-            time.sleep(0.5)
-            if self._busy_s() - before < 0.03:
-                return
-
-    def _busy_s(self) -> float:
-        fields = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / CLOCK_TICKS
 
 
 @contextmanager
