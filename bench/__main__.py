@@ -23,11 +23,11 @@ from bench.controls import Keeper
 from bench.figures import Figure
 from bench.fill import Filled, fill
 from bench.serving import Postgres, Served, copied, folder, postgres, serving, versions
+from bench.settling import settle
 from hansard.kit.settings import Settings
 
 PARTS = ("lists", "open", "search", "record", "mixed", "growth", "size")
 DIALECTS = ("sqlite", "postgres")
-SETTLED_WITHIN_S = 600.0
 
 
 @dataclass(frozen=True)
@@ -65,14 +65,14 @@ def run(ground: Ground, parts: Sequence[str], effort: Effort) -> tuple[Filled, l
     if not parts:
         keeper.close()
         return filled, []
-    with serving(filled.settings) as served:
-        served.wait_until_idle(SETTLED_WITHIN_S)  # it indexes what was filled in
+    with serving(filled.settings):
+        say(f"{ground.dialect}: indexed in {settle(filled):.0f} s")
     before = size.size_of(filled)
     with serving(filled.settings) as served:
         figures = list(_served(filled, served, keeper, parts, effort))
         if "growth" in parts and ground.smaller:
             figures += _growth(filled, served, ground.smaller, effort)
-        served.wait_until_idle(SETTLED_WITHIN_S)
+        settle(filled)
     keeper.close()
     if "size" in parts and {"record", "mixed"} & set(parts):
         figures += size.figures(before, size.size_of(filled))
@@ -81,8 +81,8 @@ def run(ground: Ground, parts: Sequence[str], effort: Effort) -> tuple[Filled, l
 
 def _growth(filled: Filled, served: Served, smaller: Filled, effort: Effort) -> list[Figure]:
     with serving(smaller.settings) as other:
-        for one in (served, other):
-            one.wait_until_idle(SETTLED_WITHIN_S)
+        for one in (filled, smaller):
+            settle(one)
         return list(lists.growth(filled, served, smaller, other, effort.draws))
 
 
@@ -96,7 +96,7 @@ def _served(filled: Filled, served: Served, keeper: Keeper, parts: Sequence[str]
     }
     for name in made:
         if name in parts:
-            served.wait_until_idle(SETTLED_WITHIN_S)
+            settle(filled)
             yield from made[name]()
 
 

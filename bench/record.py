@@ -19,11 +19,11 @@ from bench.figures import Bar, Figure, Pairs, Spread, spread
 from bench.fill import Filled
 from bench.sending import MOST_PER_REQUEST, Sender, Sent, sending
 from bench.serving import Served
+from bench.settling import settle
 
 ROUNDS = 5
 SESSIONS = 280
 SEEN_WITHIN_S = 120.0
-IDLE_WITHIN_S = 30.0
 
 
 # The controls, from the least that can be done to what a program of the standard library alone would do.
@@ -64,7 +64,7 @@ def measure(
     read_back = 0
     for seed, per_request in ((2, MOST_PER_REQUEST), (3, 1)):
         with sending(served.port, filled.key, seed, per_request, sessions) as sender:
-            done = _rounds(served, writer, seen, sender, rounds, max(4, sessions // per_request), per_request)
+            done = _rounds(filled, writer, seen, sender, rounds, max(4, sessions // per_request), per_request)
         read_back += _read_back(filled, served.connect(), done.session_ids)
         named = f"{per_request} a request" if per_request > 1 else "one a request"
         for how, pairs in done.beside.items():
@@ -88,13 +88,13 @@ class _Done:
 
 
 def _rounds(
-    served: Served, writer: _Control, seen: "_Seen", sender: Sender, rounds: int, requests: int, per_request: int
+    filled: Filled, writer: _Control, seen: "_Seen", sender: Sender, rounds: int, requests: int, per_request: int
 ) -> _Done:
     done = _Done()
     sender.send(4)  # opens the connections
     seen.catch_up()
     for _ in range(rounds):
-        served.wait_until_idle(IDLE_WITHIN_S)  # else its work in the background would slow the controls
+        settle(filled)  # else its work in the background would slow the controls
         controls = {how: writer.rate(requests * per_request, how) for how in CONTROLS}
         sent = sender.send(requests)
         rate = len(sent.session_ids) / (seen.after(sent) - sent.began_s)

@@ -29,7 +29,6 @@ from hansard.wire import PATH
 ROUTE = "/hansard/v1/sessions/search"
 DRAWS = 40
 SECONDS = 20.0
-INDEXED_WITHIN_S = 1800.0
 FOUND_WITHIN_S = 120.0
 PROBES = 8
 MINE = "zqmine"  # the organization as a word of its own, as a bare index has to have it
@@ -54,9 +53,7 @@ def measure(filled: Filled, served: Served, draws: int = DRAWS) -> Iterator[Figu
         return
     with folder() as place:
         bare = _postgres(filled) if filled.settings.database_url else _sqlite(filled, str(place / "words.db"))
-        queries = _queries(bare.words)
-        _wait(client, filled, bare, queries[0][1])
-        for name, word in queries:
+        for name, word in _queries(bare.words):
             yield from _take(name, word, filled, client, bare, draws)
         bare.close()
     yield _lag(filled, served, client)
@@ -85,17 +82,6 @@ def _take(name: str, word: str, filled: Filled, client: Connection, bare: Bare, 
     found = f"{name}, in {bare.words[word]:,}"
     yield with_total.figure("search", f"{found}; control: newest 25 + total", "ms", Bar("ratio", 3))
     yield alone.figure("search", f"{found}; control: newest 25 alone", "ms", Bar("ratio", 3))
-
-
-def _wait(client: Connection, filled: Filled, bare: Bare, word: str) -> None:
-    """Until the server's index holds all that the bare one holds."""
-    began = time.monotonic()
-    expected = bare.total(word)
-    while time.monotonic() - began < INDEXED_WITHIN_S:
-        if client.expect(get(ROUTE, filled.key, q=word)).json["total_count"] == expected:
-            return
-        time.sleep(0.5)
-    raise RuntimeError(f"After {INDEXED_WITHIN_S} s the server does not find all {expected} sessions with {word!r}.")
 
 
 def _lag(filled: Filled, served: Served, client: Connection) -> Figure:

@@ -1,6 +1,7 @@
 """Servers in child processes on the loopback, each ended by its own process id; and a database to serve."""
 
 import contextlib
+import ctypes
 import os
 import shutil
 import signal
@@ -22,7 +23,7 @@ from hansard.kit.settings import Settings
 
 ROOT = Path(__file__).parents[1]
 START_S = 90.0
-CLOCK_TICKS = os.sysconf("SC_CLK_TCK")
+PR_SET_PDEATHSIG = 1
 
 
 def free_port() -> int:
@@ -62,32 +63,31 @@ class Served:
                 return int(line.split()[1])
         return 0
 
-    def wait_until_idle(self, seconds: float) -> None:
-        """Wait, so long at most, until the server has done its work in the background: indexes, sweeps."""
-        deadline = time.monotonic() + seconds
-        while time.monotonic() < deadline:
-            before = self._busy_s()
-            time.sleep(0.5)
-            if self._busy_s() - before < 0.03:
-                return
-
-    def _busy_s(self) -> float:
-        fields = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / CLOCK_TICKS
-
 
 @contextmanager
 def running(command: Sequence[str], port: int, ready: str, log: Path, **variables: str) -> Iterator[Served]:
     """Run a server until the block ends; `ready` is the path that answers 200 once it is up."""
     with log.open("wb") as output:
         process = subprocess.Popen(
-            command, cwd=ROOT, env=environment() | variables, stdout=output, stderr=output, start_new_session=True
+            command,
+            cwd=ROOT,
+            env=environment() | variables,
+            stdout=output,
+            stderr=output,
+            start_new_session=True,
+            preexec_fn=_die_with_parent,
         )
     try:
         _wait(process, port, ready, log)
         yield Served(port, process.pid)
     finally:
         _end(process)
+
+
+def _die_with_parent() -> None:
+    """Ask Linux to end the process with us, should we be killed before we can do it ourselves."""
+    with contextlib.suppress(OSError, AttributeError):
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
 def _end(process: "subprocess.Popen[bytes]") -> None:
