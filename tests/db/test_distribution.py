@@ -89,11 +89,11 @@ def test_a_store_function_that_forgets_the_organization_fails_the_test_it_runs_i
     assert door.get("/api/v1/sessions/").status == 200
     assert judge.strays == []
     heard = judge.count
-    monkeypatch.setattr(store, "SNAPSHOT_OF", snapshot.c.id == session.c.snapshot_id)
+    monkeypatch.setattr(store, "_WHOLE", select(session.c.id.label("session_id"), session.c.started_at))
     door.get("/api/v1/sessions/1")
     assert judge.count > heard
     assert len(judge.strays) == 1
-    assert judge.strays[0].startswith("snapshot in: SELECT")
+    assert judge.strays[0].startswith("session in: SELECT")
     judge.strays.clear()
 
 

@@ -103,7 +103,7 @@ def address_of(request: Request) -> str:
 MaybeViewer = Annotated[Viewer | None, Depends(viewer_or_nobody)]
 
 
-def _viewer(request: Request, found: MaybeViewer) -> Viewer:
+async def _viewer(request: Request, found: MaybeViewer) -> Viewer:
     if found is None:
         query = f"?{request.url.query}" if request.url.query else ""
         raise SignInFirst(request.url.path + query)
@@ -113,11 +113,11 @@ def _viewer(request: Request, found: MaybeViewer) -> Viewer:
 AnyViewer = Annotated[Viewer, Depends(_viewer)]
 
 
-def _labeller(viewer: AnyViewer) -> Viewer:
+async def _labeller(viewer: AnyViewer) -> Viewer:
     return _with(viewer, Role.MEMBER)
 
 
-def _owner(viewer: AnyViewer) -> Viewer:
+async def _owner(viewer: AnyViewer) -> Viewer:
     return _with(viewer, Role.OWNER)
 
 
@@ -131,7 +131,7 @@ Labeller = Annotated[Viewer, Depends(_labeller)]
 Owner = Annotated[Viewer, Depends(_owner)]
 
 
-def from_here(request: Request) -> None:
+async def from_here(request: Request) -> None:
     """Refuse a form that another site sent. Browsers say where it comes from; one that says nothing is refused."""
     site = request.headers.get("sec-fetch-site")
     origin = request.headers.get("origin", "")

@@ -47,7 +47,7 @@ def page(request: Request, template: str, viewer: Viewer | None, status: int = 2
     return HTMLResponse(made.render(**known, **context), status_code=status, headers=HEADERS)
 
 
-def _as_a_page(response: Response) -> None:
+async def _as_a_page(response: Response) -> None:
     response.headers.update(HEADERS)
 
 

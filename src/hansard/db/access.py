@@ -1,4 +1,8 @@
-"""What a route asks for: the database, a consistent view of it, the time."""
+"""What a route asks for: the database, a consistent view of it, the time.
+
+What asks the database nothing is a coroutine, here and in every room: the framework sends a plain function to a
+thread, which takes longer than most of them.
+"""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -14,7 +18,7 @@ from hansard.db.engine import POOL_WAIT_S, Database
 from hansard.kit.errors import Busy
 
 
-def _database(request: Request) -> Database:
+async def _database(request: Request) -> Database:
     found = request.app.state.database
     assert isinstance(found, Database)  # noqa: S101 - for the type checker; create_app put it there
     return found
@@ -46,7 +50,7 @@ async def _turn(turns: asyncio.Semaphore) -> AsyncIterator[None]:
         turns.release()
 
 
-def _now(request: Request) -> datetime:
+async def _now(request: Request) -> datetime:
     now = request.app.state.clock()
     assert isinstance(now, datetime)  # noqa: S101 - for the type checker; create_app put it there
     return now

@@ -1,7 +1,7 @@
 """The SDK's nine list parameters and its page envelope, once for every list (wire contract 1.8, 1.9)."""
 
 import math
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -148,7 +148,7 @@ class Asked:
         return self.search.get(name, ())
 
 
-def asked(names: Collection[str], also_sorts: Collection[str] | None = None) -> Callable[..., Asked]:
+def asked(names: Collection[str], also_sorts: Collection[str] | None = None) -> Callable[..., Awaitable[Asked]]:
     """Give the FastAPI dependency that reads the nine parameters of a list whose fields are `names`.
 
     `also_sorts` narrows what `order_by` may name. The dependency raises Malformed for what the schema forbids
@@ -157,7 +157,7 @@ def asked(names: Collection[str], also_sorts: Collection[str] | None = None) -> 
     sortable = names if also_sorts is None else also_sorts
     known = {"enum": sorted(names)}
 
-    def read(
+    async def read(
         page: Annotated[int | None, Query(ge=0, le=LAST_PAGE, description="The page, from 0.")] = 0,
         limit: Annotated[int, Query(ge=0, le=MOST_PER_PAGE, description="0 asks for the count alone.")] = 25,
         search_fields: Annotated[list[str] | None, Query(json_schema_extra={"items": known})] = None,

@@ -32,7 +32,7 @@ def anybody_or_nobody(
     return caller
 
 
-def _anybody(caller: Annotated[Caller | None, Depends(anybody_or_nobody)]) -> Caller:
+async def _anybody(caller: Annotated[Caller | None, Depends(anybody_or_nobody)]) -> Caller:
     if caller is None:
         raise NotSignedIn(f"Send an API key in the header {HEADER}.")
     return caller
@@ -41,11 +41,11 @@ def _anybody(caller: Annotated[Caller | None, Depends(anybody_or_nobody)]) -> Ca
 Anybody = Annotated[Caller, Depends(_anybody)]
 
 
-def _reader(caller: Anybody) -> Caller:
+async def _reader(caller: Anybody) -> Caller:
     return _with(caller, Scope.READ)
 
 
-def _ingester(caller: Anybody) -> Caller:
+async def _ingester(caller: Anybody) -> Caller:
     return _with(caller, Scope.INGEST)
 
 

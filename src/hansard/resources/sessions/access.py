@@ -6,7 +6,7 @@ from typing import Annotated
 from fastapi import Depends, Request
 
 
-def _idle(request: Request) -> timedelta:
+async def _idle(request: Request) -> timedelta:
     return timedelta(seconds=request.app.state.settings.conversation_idle_s)
 
 

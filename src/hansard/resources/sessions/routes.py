@@ -36,7 +36,7 @@ MOST_SEARCHED = 100  # sessions whose records one answer reads
 Listed = Annotated[Asked, Depends(asked(store.NAMES))]
 
 
-def _session_id(session_id: str) -> int:
+async def _session_id(session_id: str) -> int:
     return store.get_session_id(session_id)
 
 

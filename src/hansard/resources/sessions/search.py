@@ -7,7 +7,7 @@ from decimal import Decimal
 from functools import partial
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, and_, false, func, not_, or_, select, tuple_
+from sqlalchemy import ColumnElement, Connection, Select, and_, bindparam, false, func, not_, or_, select, tuple_
 
 from hansard.db.tables import child, label, session, snapshot
 from hansard.kit.errors import Invalid
@@ -138,14 +138,7 @@ def find_neighbours(
 
 def list_found(db: Connection, organization_id: int, ids: Sequence[int]) -> list[FoundSession]:
     """The sessions with these ids as a list shows them, in this order."""
-    shown = (
-        select(*(column.label(name) for name, column in FIELDS.items()), *_MORE, label.c.code.label("label_code"))
-        .select_from(session)
-        .join(snapshot, SNAPSHOT_OF)
-        .outerjoin(label, (label.c.organization_id == session.c.organization_id) & (label.c.id == session.c.label_id))
-        .where(session.c.organization_id == organization_id, session.c.id.in_(ids))
-    )
-    by_id = {row["session_id"]: row for row in db.execute(shown).mappings()}
+    by_id = {row["session_id"]: row for row in db.execute(_SHOWN, {"mine": organization_id, "ids": ids}).mappings()}
     return [_found(by_id[number]) for number in ids if number in by_id]
 
 
@@ -161,13 +154,21 @@ _MORE = (
     session.c.received_at,
     snapshot.c.llm_model,
 )
+# Made once: to put so many columns together takes longer than to read the rows.
+_SHOWN = (
+    select(*(column.label(name) for name, column in FIELDS.items()), *_MORE, label.c.code.label("label_code"))
+    .select_from(session)
+    .join(snapshot, SNAPSHOT_OF)
+    .outerjoin(label, (label.c.organization_id == session.c.organization_id) & (label.c.id == session.c.label_id))
+    .where(session.c.organization_id == bindparam("mine"), session.c.id.in_(bindparam("ids", expanding=True)))
+)
 
 
 def _found(row: Mapping[Any, Any]) -> FoundSession:
     fields = dict(row)
     for name in ("session_id", "session_label_id"):
         fields[name] = None if fields[name] is None else str(fields[name])
-    return FoundSession.model_construct(**fields)
+    return FoundSession.model_validate(fields)
 
 
 def list_values(db: Connection, organization_id: int) -> dict[str, list[str]]:

@@ -6,7 +6,7 @@ from functools import partial
 from typing import Any
 
 from pydantic_core import from_json
-from sqlalchemy import ColumnElement, Connection, RowMapping, Select, and_, func, select
+from sqlalchemy import ColumnElement, Connection, RowMapping, Select, and_, bindparam, func, select
 
 from hansard.db.hot import rows_among
 from hansard.db.tables import body, change, child, session, snapshot
@@ -151,33 +151,33 @@ def _with_tests(asked: Asked) -> tuple[bool, Asked]:
 
 def _sessions(db: Connection, organization_id: int, ids: Sequence[int]) -> list[RowMapping]:
     """The sessions with these ids, in this order."""
-    rows = db.execute(_whole(organization_id).where(session.c.id.in_(ids))).mappings()
+    rows = db.execute(_WHOLE, {"mine": organization_id, "ids": ids}).mappings()
     by_id = {row["session_id"]: row for row in rows}
-    return [by_id[number] for number in ids]
+    return [by_id[number] for number in ids if number in by_id]
 
 
-def _whole(organization_id: int) -> Select[Any]:
-    return (
-        select(*(column.label(name) for name, column in FIELDS.items()))
-        .select_from(session)
-        .join(snapshot, SNAPSHOT_OF)
-        .where(session.c.organization_id == organization_id)
-    )
+# Made once: to put so many columns together takes longer than to read the rows.
+_WHOLE = (
+    select(*(column.label(name) for name, column in FIELDS.items()))
+    .select_from(session)
+    .join(snapshot, SNAPSHOT_OF)
+    .where(session.c.organization_id == bindparam("mine"), session.c.id.in_(bindparam("ids", expanding=True)))
+)
 
 
 def _shown(row: RowMapping, asked: Asked = Asked()) -> Session:  # noqa: B008 - Asked is frozen
     fields = dict(row)
     for name in ("session_id", "session_label_id"):
         fields[name] = None if fields[name] is None else str(fields[name])
-    return Session.model_construct(**chosen(fields, asked, always=("timestamp",)))
+    return Session.model_validate(chosen(fields, asked, always=("timestamp",)))
 
 
 def get_session(db: Connection, organization_id: int, session_id: int) -> Session:
     """Raises NotFound."""
-    found = db.execute(_whole(organization_id).where(session.c.id == session_id)).mappings().one_or_none()
-    if found is None:
+    found = _sessions(db, organization_id, [session_id])
+    if not found:
         raise NotFound(f"There is no session {session_id}.")
-    return _shown(found)
+    return _shown(found[0])
 
 
 def get_session_id(text: str) -> int:
