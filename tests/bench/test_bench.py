@@ -13,6 +13,8 @@ from bench.lists import SHAPES
 from bench.serving import ROOT, environment
 from bench.table import lines, short
 
+pytestmark = pytest.mark.long
+
 SESSIONS = 300
 
 
