@@ -2,9 +2,9 @@
 
 from datetime import datetime, timedelta
 
-from sqlalchemy import Connection, select, update
+from sqlalchemy import Connection, select
 
-from hansard.db.hot import next_value
+from hansard.db.hot import next_value, upsert_rows
 from hansard.db.tables import counter
 
 
@@ -19,19 +19,21 @@ def add_to_number(db: Connection, organization_id: int, name: str, more: int) ->
     return next_value(db, counter, {"organization_id": organization_id, "name": name}, "value", more)
 
 
+def find_number(db: Connection, organization_id: int, name: str) -> int | None:
+    """What is kept under a name; None before anything was."""
+    mine = (counter.c.organization_id == organization_id) & (counter.c.name == name)
+    return db.execute(select(counter.c.value).where(mine)).scalar_one_or_none()
+
+
 def take_turn(db: Connection, organization_id: int, name: str, now: datetime, every: timedelta) -> bool:
     """Whether this is due again; then it is noted as done at `now`, and of all servers only who asked does it.
 
     A note from the future, by a clock that was wrong, is worth as much as one from the past. The organization must
     be locked.
     """
-    mine = (counter.c.organization_id == organization_id) & (counter.c.name == name)
     now_s = int(now.timestamp())
-    last_s = db.execute(select(counter.c.value).where(mine)).scalar_one_or_none()
-    if last_s is None:
-        db.execute(counter.insert().values(organization_id=organization_id, name=name, value=now_s))
-        return True
-    if abs(now_s - last_s) < every.total_seconds():
+    last_s = find_number(db, organization_id, name)
+    if last_s is not None and abs(now_s - last_s) < every.total_seconds():
         return False
-    db.execute(update(counter).where(mine).values(value=now_s))
+    upsert_rows(db, counter, [{"organization_id": organization_id, "name": name, "value": now_s}])
     return True

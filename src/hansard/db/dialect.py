@@ -1,10 +1,6 @@
 """The few things the two databases say differently."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any
-
-from sqlalchemy import Connection, Table, text
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import Connection, text
 from sqlalchemy.exc import DBAPIError
 
 _LOCKS = 0x48414E53  # "HANS": keeps our advisory locks apart from those of other programs in the database
@@ -23,15 +19,6 @@ def lock_organization(db: Connection, organization_id: int) -> None:
     if not is_sqlite(db):
         key = organization_id & 0x7FFFFFFF
         db.execute(text("SELECT pg_advisory_xact_lock(:space, :key)"), {"space": _LOCKS, "key": key})
-
-
-def upsert(db: Connection, table: Table, rows: Sequence[Mapping[str, Any]], *, key: Sequence[str]) -> None:
-    """Insert the rows; where the key is there already, overwrite the rest of that row."""
-    if not rows:
-        return
-    statement = (sqlite if is_sqlite(db) else postgresql).insert(table)
-    rest = {name: statement.excluded[name] for name in rows[0] if name not in key}
-    db.execute(statement.on_conflict_do_update(index_elements=list(key), set_=rest), list(rows))
 
 
 def is_full(error: BaseException | None) -> bool:

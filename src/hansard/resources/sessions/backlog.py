@@ -10,13 +10,13 @@ from datetime import datetime
 
 from sqlalchemy import ColumnElement, Connection, delete, func, or_, select
 
-from hansard.db.dialect import lock_organization, upsert
+from hansard.db.dialect import lock_organization
+from hansard.db.hot import upsert_rows
 from hansard.db.tables import change, child, cursor, session
 from hansard.resources.sessions.fulltext import Document, add_documents, remove_all_documents
 from hansard.resources.sessions.store import (
-    find_bodies,
+    find_children,
     find_newest_session,
-    find_rows,
     get_last_change,
     list_changes_after,
 )
@@ -87,11 +87,9 @@ def _documents(db: Connection, organization_id: int, ids: Sequence[int]) -> list
     count = 0
     for start in range(0, min(len(ids), _MOST_SESSIONS), _AT_ONCE):
         some = ids[start : start + _AT_ONCE]
-        bodies = find_bodies(db, organization_id, some)
-        running = [number for number in some if number not in bodies]
-        rows = find_rows(db, organization_id, running, child.c.kind.in_(SPOKEN_KINDS)) if running else {}
+        children = find_children(db, organization_id, some, child.c.kind.in_(SPOKEN_KINDS))
         for number in some:
-            made.append(Document(number, entries(bodies.get(number) or rows.get(number, []))))
+            made.append(Document(number, entries(children[number])))
             count += sum(len(one.words) for one in made[-1].entries)
         if count >= _MOST_WORDS:
             break
@@ -130,7 +128,7 @@ def _change_place(db: Connection, organization_id: int, place: Place) -> None:
     else:
         mine = (cursor.c.organization_id == organization_id) & (cursor.c.name == WALK)
         db.execute(delete(cursor).where(mine))
-    upsert(db, cursor, rows, key=("organization_id", "name"))
+    upsert_rows(db, cursor, rows)
 
 
 def start_walk(db: Connection, organization_id: int) -> None:

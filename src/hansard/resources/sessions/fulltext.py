@@ -32,7 +32,8 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import TSQUERY, TSVECTOR
 
-from hansard.db.dialect import is_sqlite, upsert
+from hansard.db.dialect import is_sqlite
+from hansard.db.hot import upsert_rows
 from hansard.db.tables import search_doc, session
 from hansard.resources.sessions.store import count_sessions
 from hansard.resources.sessions.words import MOST_PHRASE_WORDS, PARTS, Entry, Phrase, keys_of, with_keys
@@ -106,7 +107,7 @@ def add_documents(db: Connection, organization_id: int, documents: Iterable[Docu
         }
         for one in changed
     ]
-    upsert(db, search_doc, rows, key=("organization_id", "session_id"))
+    upsert_rows(db, search_doc, rows)
     return len(changed)
 
 

@@ -20,7 +20,7 @@ from hansard.resources.sessions.hits import hits, sought_phrases
 from hansard.resources.sessions.order import NEWEST, Cursor, Sort, cursor_behind
 from hansard.resources.sessions.query import SPOKEN, Query, Term, phrases
 from hansard.resources.sessions.schemas import FoundPage, FoundSession, Hit, SearchedSession
-from hansard.resources.sessions.store import FIELDS, SNAPSHOT_OF, find_bodies, find_rows
+from hansard.resources.sessions.store import FIELDS, SNAPSHOT_OF, find_children
 from hansard.resources.sessions.totals import count_all
 from hansard.resources.sessions.traits import has_trait, list_words
 from hansard.resources.sessions.words import SPOKEN_KINDS
@@ -88,12 +88,11 @@ def list_hits(
     None for a filter that searches no words.
     """
     wanted = sought_phrases(query)
+    if not wanted:
+        return [(0, []) for _ in found]
     ids = [int(one.session_id or 0) for one in found]
-    bodies = find_bodies(db, organization_id, ids) if wanted else {}
-    running = [number for number in ids if number not in bodies] if wanted else []
-    rows = find_rows(db, organization_id, running, child.c.kind.in_(SPOKEN_KINDS)) if running else {}
-    children = (bodies.get(number) or rows.get(number, []) for number in ids)
-    return [hits(some, wanted, one.timestamp) for some, one in zip(children, found, strict=True)]
+    children = find_children(db, organization_id, ids, child.c.kind.in_(SPOKEN_KINDS))
+    return [hits(children[number], wanted, one.timestamp) for number, one in zip(ids, found, strict=True)]
 
 
 def search_sessions(

@@ -239,6 +239,15 @@ def list_children(db: Connection, organization_id: int, session_id: int) -> list
     return find_rows(db, organization_id, [session_id])[session_id]
 
 
+def find_children(
+    db: Connection, organization_id: int, ids: Sequence[int], *which: ColumnElement[bool]
+) -> dict[int, list[Child]]:
+    """The children of each of these sessions: all of an ended one, of a running one all or `which` of them."""
+    found = find_bodies(db, organization_id, ids)
+    running = [number for number in ids if number not in found]
+    return found | find_rows(db, organization_id, running, *which) if running else found
+
+
 def find_bodies(db: Connection, organization_id: int, ids: Sequence[int]) -> dict[int, list[Child]]:
     """The children of those of these sessions that have ended."""
     asked = select(body.c.session_id, body.c.packing, body.c.packed).where(
@@ -285,11 +294,9 @@ def list_records(
     db: Connection, organization_id: int, keys: Sequence[SessionRef]
 ) -> Iterator[tuple[SessionRef, list[Child]]]:
     """These sessions with all their children, in this order."""
-    ids = [key.id for key in keys]
-    bodies = find_bodies(db, organization_id, ids)
-    rows = find_rows(db, organization_id, [number for number in ids if number not in bodies])
+    children = find_children(db, organization_id, [key.id for key in keys])
     for key in keys:
-        yield key, bodies.get(key.id) or rows.get(key.id, [])
+        yield key, children[key.id]
 
 
 def find_newest_session(db: Connection, organization_id: int) -> int | None:

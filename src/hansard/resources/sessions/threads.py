@@ -12,8 +12,7 @@ from typing import Any
 
 from sqlalchemy import Connection, RowMapping, bindparam, delete, func, select, tuple_, update
 
-from hansard.db.dialect import upsert
-from hansard.db.hot import insert_rows, rows_among
+from hansard.db.hot import insert_rows, rows_among, upsert_rows
 from hansard.db.tables import conversation, session
 
 _MESSAGING = {"sms", "whatsapp", "email"}
@@ -140,7 +139,7 @@ def _refold(db: Connection, organization_id: int, wanted: Sequence[str]) -> None
     if not wanted:
         return
     found = {row["id"]: dict(row) for row in _folded(db, organization_id, wanted)}
-    upsert(db, conversation, list(found.values()), key=("organization_id", "id"))
+    upsert_rows(db, conversation, list(found.values()))
     gone = [{"key": number} for number in wanted if number not in found]
     if gone:
         mine = (conversation.c.organization_id == organization_id) & (conversation.c.id == bindparam("key"))

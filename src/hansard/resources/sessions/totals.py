@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlalchemy import Connection, func, select
 
-from hansard.db.counters import add_to_number
+from hansard.db.counters import add_to_number, find_number
 from hansard.db.tables import counter, session
 
 _NAMES = {False: "live_sessions", True: "test_sessions"}
@@ -37,10 +37,5 @@ def recount(db: Connection, organization_id: int) -> None:
     asked = select(session.c.is_test, func.count()).where(session.c.organization_id == organization_id)
     found = {bool(is_test): count for is_test, count in db.execute(asked.group_by(session.c.is_test))}
     for is_test, name in _NAMES.items():
-        missing = found.get(is_test, 0) - _number(db, organization_id, name)
+        missing = found.get(is_test, 0) - (find_number(db, organization_id, name) or 0)
         add_to_number(db, organization_id, name, missing)
-
-
-def _number(db: Connection, organization_id: int, name: str) -> int:
-    mine = (counter.c.organization_id == organization_id) & (counter.c.name == name)
-    return int(db.execute(select(counter.c.value).where(mine)).scalar_one_or_none() or 0)

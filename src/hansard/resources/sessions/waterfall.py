@@ -11,6 +11,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from hansard.resources.sessions.latency import Measurement, measurements
+from hansard.resources.sessions.response import WHOLE
 from hansard.resources.sessions.story import offset_ms
 from hansard.resources.sessions.turns import ToolCall, Turn, tool_calls, turns
 from hansard.wire import Child
@@ -27,8 +28,7 @@ class Part(StrEnum):
     OTHER = "other"
 
 
-# What integrations call the whole of an answer, and (in part) the wait for the end of a turn.
-_WHOLE = {"end_to_end", "user_bot"}
+# What integrations call (in part) the wait for the end of a turn.
 _WAIT = ("end_of_turn", "end_of_utterance", "endpoint", "turn_detection", "user_turn_completed")
 _OF_THE_USER = {Part.WAIT, Part.STT}
 _PARTS = {"stt": Part.STT, "llm": Part.LLM, "tool": Part.TOOL, "tts": Part.TTS}
@@ -242,7 +242,7 @@ def _part_of(one: Measurement) -> Part:
 
 
 def _is_whole(stage: Stage) -> bool:
-    return stage.part is Part.OTHER and stage.label in _WHOLE
+    return stage.part is Part.OTHER and stage.label in WHOLE
 
 
 def _group_of(stage: Stage, groups: Sequence[_Group], cuts_ms: Sequence[float]) -> _Group | None:

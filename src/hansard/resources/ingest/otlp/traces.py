@@ -15,7 +15,7 @@ from typing import Any
 from pydantic_core import from_json, to_json
 from sqlalchemy import Connection, and_, delete, or_, select
 
-from hansard.db.dialect import upsert
+from hansard.db.hot import upsert_rows
 from hansard.db.tables import otlp_span, otlp_trace
 from hansard.resources.ingest.otlp.claims import ROOTLESS, Claim
 from hansard.resources.ingest.otlp.mapping import Mapped, is_root_end
@@ -27,7 +27,6 @@ WAIT_S = 10.0  # longer than the five seconds after which an exporter sends what
 ROOTLESS_WAIT_S = 600.0
 REMEMBERED_DAYS = 30.0
 
-_KEY = ("organization_id", "trace_id")
 _IDS_AT_ONCE = 500  # parameters a statement may have are few in SQLite
 _SETTLED_AT_ONCE = 20
 
@@ -128,7 +127,7 @@ def _write(db: Connection, organization_id: int, traces: Iterable[_Trace], now: 
         }
         for one in traces
     ]
-    upsert(db, otlp_trace, rows, key=_KEY)
+    upsert_rows(db, otlp_trace, rows)
 
 
 def _keep_waiting(db: Connection, organization_id: int, spans: Sequence[Mapped]) -> list[str]:
