@@ -7,7 +7,7 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Locator, Page, Route, expect
 from sqlalchemy import update
 
 from hansard.console.session.entries import PER_PART
@@ -84,6 +84,18 @@ def test_a_call_is_played_and_followed_by_the_keyboard(page: Page, talk: str) ->
     assert sound_s(page) == at_s
     page.keyboard.press("ArrowLeft")
     assert abs(sound_s(page) - (at_s - 5)) < 0.1
+
+
+def test_no_press_of_play_is_lost_while_the_page_still_loads(page: Page, talk: str) -> None:
+    held: list[Route] = []
+    page.route("**/session/player.js", lambda route: held.append(route))
+    page.goto(f"/s/{talk}", wait_until="commit")
+    play = page.locator("#play")
+    expect(play).to_be_disabled()
+    wait_for(lambda: page.title() and held)
+    held[0].continue_()
+    play.click()
+    wait_for(lambda: is_sounding(page) and sound_s(page) > 0.5)
 
 
 def test_seeking_by_turn_lands_where_the_turn_begins(page: Page, talk: str) -> None:

@@ -154,6 +154,7 @@ export function startPlayer() {
   if (chosen()) useRecording(chosen());
   document.getElementById("recording")?.addEventListener("change", () => useRecording(chosen()));
   button.addEventListener("click", toggle);
+  button.disabled = false; // until here a press would be lost
   document.getElementById("back").addEventListener("click", () => seek(now() - 5));
   document.getElementById("on").addEventListener("click", () => seek(now() + 5));
   speed.addEventListener("change", useSpeed);
