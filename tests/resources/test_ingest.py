@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 
+from hansard.resources.ingest.shapes import find_good
+from hansard.resources.ingest.validation import checked, read_events
 from tests.conftest import House
 from tests.door import Door
 from tests.make import called, end, make_call, make_event, make_session, make_sid, measured, said, shown, start
@@ -215,72 +217,114 @@ def data_with(kind: str, **data: Any) -> dict[str, Any]:
     return make_event(kind, data, sid="CA-bad", seconds=1)
 
 
-@pytest.mark.parametrize(
-    ("event", "sentence"),
-    [
-        ("hello", "An event must be an object."),
-        (event_with(kind="mesage"), "kind: 'mesage' is unknown; the kinds are session.start,"),
-        (event_with(kind=...), "kind: None is unknown"),
-        (event_with(kind=["message"]), "kind: ['message'] is unknown"),
-        (event_with(id=...), "id: is missing."),
-        (event_with(id=""), "id: must be a text of 1 to 256 characters"),
-        (event_with(id=7), "id: must be a text of 1 to 256 characters without NUL."),
-        (event_with(id="x" * 257), "id: must be a text of 1 to 256 characters"),
-        (event_with(id="a\0b"), "id: must be a text of 1 to 256 characters without NUL."),
-        (event_with(session=...), "session: is missing."),
-        (event_with(session={"service": "twilio"}), "session.sid: Field required."),
-        (event_with(session={"service": "", "sid": "x"}), "session.service: must be a text of 1 to 256 characters"),
-        (event_with(at=...), "at: is missing."),
-        (event_with(at="2026-11-22T10:00:00"), "at: has no offset; end it with Z or an offset such as +02:00."),
-        (event_with(at="yesterday"), "at: is not a date and time; write it like 2026-11-22T10:00:00.000Z."),
-        (event_with(at="2026-11-22"), "at: has no offset"),
-        (event_with(at="2026-02-30T10:00:00Z"), "at: is not a date and time"),
-        (event_with(at="0001-01-01T00:00:00+14:00"), "at: lies outside the years 1 to 9999."),
-        (event_with(at=1764000000), "at: Input should be a valid string."),
-        (event_with(data=...), "data: is missing."),
-        (event_with(data=[]), "data: Input should be a valid dictionary."),
-        (data_with("message", role="system", text="x"), "data.role: Input should be 'user' or 'agent'."),
-        (data_with("message", role="user"), "data.text: Field required."),
-        (data_with("message", role="user", text=5), "data.text: Input should be a valid string."),
-        (data_with("message", role="user", text="x", confidence="high"), "data.confidence: Input should be a valid n"),
-        (data_with("message", role="user", text="x", started_at="2026-11-22T10:00:00"), "data.started_at: has no off"),
-        (data_with("message", role="user", text="x", interrupted="no"), "data.interrupted: Input should be a valid b"),
-        (data_with("tool_call", arguments={}), "data.name: Field required."),
-        (data_with("tool_call", name="t", duration_ms="12"), "data.duration_ms: Input should be a valid number."),
-        (data_with("latency", category="vad", duration_ms=1), "data.category: Input should be 'stt', 'llm', 'tts'"),
-        (data_with("latency", category="llm"), "data.duration_ms: Field required."),
-        (data_with("latency", category="llm", duration_ms=1, metadata="x"), "data.metadata: Input should be a valid l"),
-        (data_with("event", attributes=[1]), "data.attributes: Input should be a valid dictionary."),
-        (
-            data_with("event", description="a\0b"),
-            "data.description: must be a text of at most 100000 characters without NUL.",
-        ),
-        (data_with("label", code="GOOD"), "data.type: Field required."),
-        (data_with("label", type="robot", code="GOOD"), "data.type: Input should be 'auto-rating' or 'human-rating'."),
-        (data_with("usage", category="llm", input_tokens=1.5), "data.input_tokens: Input should be a valid integer."),
-        (
-            data_with("session.start", agent_id=12),
-            "data.agent_id: must be a text of at most 512 characters without NUL.",
-        ),
-        (data_with("session.start", is_test="true"), "data.is_test: Input should be a valid boolean."),
-        (
-            data_with("session.start", source="x" * 257),
-            "data.source: must be a text of at most 256 characters without NUL.",
-        ),
-        (data_with("session.start", prompt_version_number=2**70), "data.prompt_version_number: Input should be less"),
-        (data_with("session.start", prompt_version_number=2.5), "data.prompt_version_number: Input should be a valid"),
-        (data_with("session.start", timestamp="2026-11-22T10:00:00"), "data.timestamp: has no offset"),
-        (data_with("session.end", duration=1e300), "data.duration: Input should be less than or equal to"),
-        (data_with("session.end", duration="183"), "data.duration: Input should be a valid number."),
-        (data_with("session.end", counts={"message": "4"}), "data.counts.message: Input should be a valid integer."),
-    ],
-)
+BAD = [
+    ("hello", "An event must be an object."),
+    (event_with(kind="mesage"), "kind: 'mesage' is unknown; the kinds are session.start,"),
+    (event_with(kind=...), "kind: None is unknown"),
+    (event_with(kind=["message"]), "kind: ['message'] is unknown"),
+    (event_with(id=...), "id: is missing."),
+    (event_with(id=""), "id: must be a text of 1 to 256 characters"),
+    (event_with(id=7), "id: must be a text of 1 to 256 characters without NUL."),
+    (event_with(id="x" * 257), "id: must be a text of 1 to 256 characters"),
+    (event_with(id="a\0b"), "id: must be a text of 1 to 256 characters without NUL."),
+    (event_with(session=...), "session: is missing."),
+    (event_with(session={"service": "twilio"}), "session.sid: Field required."),
+    (event_with(session={"service": "", "sid": "x"}), "session.service: must be a text of 1 to 256 characters"),
+    (event_with(at=...), "at: is missing."),
+    (event_with(at="2026-11-22T10:00:00"), "at: has no offset; end it with Z or an offset such as +02:00."),
+    (event_with(at="yesterday"), "at: is not a date and time; write it like 2026-11-22T10:00:00.000Z."),
+    (event_with(at="2026-11-22"), "at: has no offset"),
+    (event_with(at="2026-02-30T10:00:00Z"), "at: is not a date and time"),
+    (event_with(at="0001-01-01T00:00:00+14:00"), "at: lies outside the years 1 to 9999."),
+    (event_with(at=1764000000), "at: Input should be a valid string."),
+    (event_with(data=...), "data: is missing."),
+    (event_with(data=[]), "data: Input should be a valid dictionary."),
+    (data_with("message", role="system", text="x"), "data.role: Input should be 'user' or 'agent'."),
+    (data_with("message", role="user"), "data.text: Field required."),
+    (data_with("message", role="user", text=5), "data.text: Input should be a valid string."),
+    (data_with("message", role="user", text="x", confidence="high"), "data.confidence: Input should be a valid n"),
+    (data_with("message", role="user", text="x", started_at="2026-11-22T10:00:00"), "data.started_at: has no off"),
+    (data_with("message", role="user", text="x", interrupted="no"), "data.interrupted: Input should be a valid b"),
+    (data_with("tool_call", arguments={}), "data.name: Field required."),
+    (data_with("tool_call", name="t", duration_ms="12"), "data.duration_ms: Input should be a valid number."),
+    (data_with("latency", category="vad", duration_ms=1), "data.category: Input should be 'stt', 'llm', 'tts'"),
+    (data_with("latency", category="llm"), "data.duration_ms: Field required."),
+    (data_with("latency", category="llm", duration_ms=1, metadata="x"), "data.metadata: Input should be a valid l"),
+    (data_with("event", attributes=[1]), "data.attributes: Input should be a valid dictionary."),
+    (
+        data_with("event", description="a\0b"),
+        "data.description: must be a text of at most 100000 characters without NUL.",
+    ),
+    (data_with("label", code="GOOD"), "data.type: Field required."),
+    (data_with("label", type="robot", code="GOOD"), "data.type: Input should be 'auto-rating' or 'human-rating'."),
+    (data_with("usage", category="llm", input_tokens=1.5), "data.input_tokens: Input should be a valid integer."),
+    (
+        data_with("session.start", agent_id=12),
+        "data.agent_id: must be a text of at most 512 characters without NUL.",
+    ),
+    (data_with("session.start", is_test="true"), "data.is_test: Input should be a valid boolean."),
+    (
+        data_with("session.start", source="x" * 257),
+        "data.source: must be a text of at most 256 characters without NUL.",
+    ),
+    (data_with("session.start", prompt_version_number=2**70), "data.prompt_version_number: Input should be less"),
+    (data_with("session.start", prompt_version_number=2.5), "data.prompt_version_number: Input should be a valid"),
+    (data_with("session.start", timestamp="2026-11-22T10:00:00"), "data.timestamp: has no offset"),
+    (data_with("session.end", duration=1e300), "data.duration: Input should be less than or equal to"),
+    (data_with("session.end", duration="183"), "data.duration: Input should be a valid number."),
+    (data_with("session.end", counts={"message": "4"}), "data.counts.message: Input should be a valid integer."),
+]
+
+
+@pytest.mark.parametrize(("event", "sentence"), BAD)
 def test_a_bad_event_is_rejected_with_a_sentence_that_names_the_field(door: Door, event: Any, sentence: str) -> None:
     receipt = door.send([event])
     assert receipt["accepted"] == 0
     assert receipt["rejected"][0]["error"].startswith(sentence)
     assert receipt["sessions"] == []
     assert door.get("/api/v1/sessions/", search_fields="is_test", search_field_values="true").json["total_count"] == 0
+
+
+GOOD_ONES = [
+    event_with(),
+    event_with(extra={"a": [1]}, session={"service": "twilio", "sid": "x", "more": 1}),
+    event_with(at="2026-11-22T10:00:00Z"),
+    event_with(at="2026-11-22 12:00:00.5+02:00"),
+    event_with(at="2026-11-22t10:00:00.000000Z"),
+    event_with(at="20261122T100000Z"),
+    event_with(at="2024-02-29T23:59:59.999999Z"),
+    event_with(id="x" * 256),
+    event_with(id="\U0001f44b" * 256),
+    data_with("message", role="user", text="nul \0 and \u2028", confidence=1, started_at=None, lang=None),
+    data_with("message", role="user", text="x", started_at="2026-11-22T10:00:00.1Z", mood={"a": [[1]]}),
+    data_with("tool_call", name="t", arguments={"big": 2**70, "float": 1.10, "low": -(2**63)}, result=[[], {}]),
+    data_with("latency", category="llm", duration_ms=12, metadata=["a", "b"]),
+    data_with("usage", category="llm", input_tokens=2**53 - 1, cost=2**70),
+    data_with("label", type="auto-rating", code="GOOD", issue_categories=["a"]),
+    data_with("event", attributes={"a": {"b": None}}),
+    data_with("session.end", duration=183, counts={"message": 4}, llm_temperature=1),
+]
+
+
+@pytest.mark.parametrize("event", GOOD_ONES)
+def test_an_event_is_read_the_same_in_one_go_and_one_by_one(event: Any) -> None:
+    body = json.dumps({"events": [event]}).encode()
+    read, looked_at = read_events(body, "application/json"), checked([event])
+    assert read == looked_at
+    assert json.dumps([one["data"] for _, one in read.events]) == json.dumps(
+        [one["data"] for _, one in looked_at.events]
+    )
+    assert read.rejected == []
+
+
+def test_what_recorders_send_is_read_in_one_go() -> None:
+    assert find_good(json.dumps({"events": make_call(make_sid())}).encode())
+
+
+def test_what_is_refused_one_by_one_is_not_taken_in_one_go() -> None:
+    good = said("CA-bad", "user", "hello", 1)
+    for event, _ in BAD:
+        assert [index for index, _ in read_events(json.dumps({"events": [good, event]}).encode(), "").events] == [0]
 
 
 def nested(levels: int) -> str:

@@ -3,14 +3,15 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from math import isfinite
-from typing import Annotated, Any, Literal, Union, cast
+from typing import Any, Literal, cast, get_args
 
-from pydantic import ConfigDict, Field, TypeAdapter, ValidationError, with_config
+from pydantic import ConfigDict, TypeAdapter, ValidationError, with_config
 from pydantic_core import from_json
-from typing_extensions import TypedDict
+from typing_extensions import TypedDict, get_type_hints
 
 from hansard.kit.errors import Invalid, TooLarge
-from hansard.wire import MAX_DEPTH, MAX_EVENTS, SHAPES, Event, Instant, Key, Rejection, SessionKey
+from hansard.resources.ingest.shapes import find_good
+from hansard.wire import MAX_DEPTH, MAX_EVENTS, SHAPES, Event, Instant, Key, Rejection, SessionKey, instant
 
 _STRICT = ConfigDict(strict=True, extra="ignore")
 _KEEPING = ConfigDict(strict=True, extra="allow")
@@ -23,15 +24,19 @@ def _event(kind: str, data: Any) -> Any:
     return with_config(_STRICT)(cast("Any", TypedDict)(f"Event_{kind}", parts))
 
 
-_SHAPES = {kind: _event(kind, shape) for kind, shape in SHAPES.items()}
-_EVENTS: dict[str, TypeAdapter[Event]] = {kind: TypeAdapter(shape) for kind, shape in _SHAPES.items()}
-_ALL: Any = Annotated[Union[tuple(_SHAPES.values())], Field(discriminator="kind")]  # noqa: UP007 - made of a list
-_LIST: TypeAdapter[list[Event]] = TypeAdapter(list[_ALL])
-_BODY: TypeAdapter[dict[str, list[Event]]] = TypeAdapter(
-    with_config(_STRICT)(cast("Any", TypedDict)("Body", {"events": list[_ALL]}))
-)
-# How the two ways to read an instant are told apart in the place of an error (`InstantRule`).
-_WAYS = ("written", "read")
+def _is_of(hint: Any, one: Any) -> bool:
+    """Whether a type is this one, or may be."""
+    return hint == one or any(_is_of(inner, one) for inner in get_args(hint))
+
+
+def _instants_of(shape: Any) -> list[str]:
+    return [name for name, hint in get_type_hints(shape, include_extras=True).items() if _is_of(hint, Instant)]
+
+
+_EVENTS: dict[str, TypeAdapter[Event]] = {kind: TypeAdapter(_event(kind, shape)) for kind, shape in SHAPES.items()}
+_INSTANTS = {kind: _instants_of(shape) for kind, shape in SHAPES.items()}
+# Kinds in which nothing is nested, unless a key is there that their shape does not know.
+_FLAT = {kind: frozenset(SHAPES[kind].__annotations__) for kind in ("message", "latency", "label", "usage")}
 
 
 @dataclass(frozen=True)
@@ -57,31 +62,38 @@ def read_events(body: bytes, media_type: str) -> Checked:
 def _all_good(body: bytes, *, is_lines: bool) -> list[Event] | None:
     """The events of a body in which all is well, read and checked in one go; None where something may not be.
 
-    That is how most come, and twice as fast as reading first and checking then. What is wrong, and where, is for
-    those who look at the events one by one to say.
+    That is how most come, and several times as fast as looking at the events one by one. What is wrong, and where,
+    is for those who do that to say.
     """
-    try:
-        if is_lines:
-            lines = [line for line in body.split(b"\n") if line.strip()]
-            events = _LIST.validate_json(b"[" + b",".join(lines) + b"]")
-            is_whole = len(events) == len(lines)
-        else:
-            events, is_whole = _BODY.validate_json(body)["events"], True
-    except ValidationError:
+    lines = [line for line in body.split(b"\n") if line.strip()] if is_lines else []
+    events = find_good(b'{"events":[' + b",".join(lines) + b"]}" if is_lines else body)
+    if events is None or len(events) > MAX_EVENTS or (is_lines and len(events) != len(lines)):
         return None
-    is_good = is_whole and len(events) <= MAX_EVENTS and all(_is_sound(one["data"], MAX_DEPTH - 1) for one in events)
-    return events if is_good else None
+    if any(_may_be_deep(one) and is_too_deep(one["data"], MAX_DEPTH - 1) for one in events):
+        return None
+    try:
+        return [_settled(one) for one in events]
+    except ValueError:
+        return None
 
 
-def _is_sound(value: Any, levels: int) -> bool:
-    """Whether this list or object is not nested too deep, and holds no infinite number."""
-    for inner in value.values() if type(value) is dict else value:
-        kind = type(inner)  # a call for every text and number would take longer than reading the JSON
-        if kind is float and not isfinite(inner):
-            return False
-        if (kind is dict or kind is list) and not (levels > 1 and _is_sound(inner, levels - 1)):
-            return False
-    return True
+def _may_be_deep(one: Event) -> bool:
+    known = _FLAT.get(one["kind"])
+    return known is None or not one["data"].keys() <= known
+
+
+def _settled(one: Event) -> Event:
+    """A good event with its instants as UTC text of fixed width. Raises ValueError where one is none to Python."""
+    data = one["data"]
+    again = {name: instant(data[name]) for name in _INSTANTS[one["kind"]] if not _is_settled(data.get(name))}
+    if not again and _is_settled(one["at"]):
+        return one
+    return {**one, "at": instant(one["at"]), "data": {**data, **again}}
+
+
+def _is_settled(text: str | None) -> bool:
+    """Whether a text known for an instant is written as `instant` writes it; nothing is as it should be."""
+    return text is None or (len(text) == 27 and text[10] == "T" and text[26] == "Z")
 
 
 def _parsed(body: bytes, *, is_lines: bool) -> list[Any]:
@@ -144,18 +156,17 @@ def check(one: Any) -> Event:
     if adapter is None:
         raise ValueError(f"kind: {kind!r:.80} is unknown; the kinds are {', '.join(_EVENTS)}.")
     try:
-        made = adapter.validate_python(one)
+        adapter.validate_python(one)
     except ValidationError as error:
         raise ValueError(_sentence(error)) from None
-    _refuse_infinite(made["data"], "data")
-    return made
+    _refuse_infinite(one["data"], "data")
+    return _settled(cast("Event", one))
 
 
 def _sentence(error: ValidationError) -> str:
-    """The first thing that is wrong, and where. An instant was tried two ways: why the second failed says more."""
-    found = error.errors(include_url=False, include_context=False, include_input=False)
-    first = next((one for one in found if one["type"] != "string_pattern_mismatch"), found[0])
-    where = ".".join(str(part) for part in first["loc"] if part not in _WAYS)
+    """The first thing that is wrong, and where."""
+    first = error.errors(include_url=False, include_context=False, include_input=False)[0]
+    where = ".".join(str(part) for part in first["loc"])
     if first["type"] == "missing" and len(first["loc"]) == 1:
         return f"{where}: is missing."
     return f"{where}: {first['msg'].removeprefix('Value error, ')}."
