@@ -80,7 +80,8 @@ def count_latencies(counts: Counts, cell: Cell, children: Iterable[Child], times
             buckets = mine.get(part)
             if buckets is None:
                 mine[part] = buckets = counts.setdefault(Place(cell, *part), Counter())
-            buckets[bucket_of(data["duration_ms"])] += times
+            bucket = bucket_of(data["duration_ms"])
+            buckets[bucket] = buckets.get(bucket, 0) + times
 
 
 def unpacked_counts(stored: bytes) -> Counter[int]:

@@ -5,6 +5,7 @@ the same events leave the same rows: a session is a fold over its children, and 
 read to know the result, only those are read.
 """
 
+from bisect import bisect_left
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -28,16 +29,17 @@ from hansard.resources.sessions.header import (
 from hansard.resources.sessions.histograms import Cell, Counts, add_counts, count_latencies, day_of
 from hansard.resources.sessions.labelling import label_row, shown_label_id
 from hansard.resources.sessions.packing import PACKING, packed
-from hansard.resources.sessions.response import response_p95_ms
+from hansard.resources.sessions.response import RESPONSE_KINDS, response_p95_ms
 from hansard.resources.sessions.snapshots import snapshot_ids
 from hansard.resources.sessions.store import find_bodies, find_rows, has_any
 from hansard.resources.sessions.threads import Move, link_threads, refresh_conversations, thread_of
 from hansard.resources.sessions.totals import change_totals
-from hansard.resources.sessions.traits import metadata_traits, trait_sets, traits
+from hansard.resources.sessions.traits import TRAIT_KINDS, metadata_traits, trait_sets, traits
 from hansard.resources.sessions.turns import json_text
 from hansard.wire import SESSION_KINDS, UNLISTED, Child, Event, moment_of
 
 Key = tuple[str, str]
+_Sent = dict[Key, list[tuple[int, Event]]]  # the events of each session, with their places in the batch
 
 
 @dataclass
@@ -50,6 +52,15 @@ class Intake:
     session_ids: dict[Key, int] = field(default_factory=dict)
     label_ids: list[int] = field(default_factory=list)
 
+    def part(self, start: int, stop: int, keys: Iterable[Key]) -> "Intake":
+        """What became of the events from this place up to that one, which told of these sessions."""
+        made = Intake(session_ids={key: self.session_ids[key] for key in keys})
+        for name in ("accepted", "duplicates", "conflicts"):
+            places = getattr(self, name)
+            mine = places[bisect_left(places, start) : bisect_left(places, stop)]
+            setattr(made, name, [place - start for place in mine])
+        return made
+
 
 @dataclass
 class _Draft:
@@ -59,6 +70,7 @@ class _Draft:
     before: dict[str, Any] | None  # the row as it is stored; None for a new session
     known: dict[str, Child]  # of the stored children, all or as many as the batch makes it necessary to know
     fresh: dict[str, Child] = field(default_factory=dict)
+    fresh_by_kind: dict[str, list[Child]] = field(default_factory=dict)
 
     @property
     def id(self) -> int:
@@ -72,8 +84,18 @@ class _Draft:
     def was_packed(self) -> bool:
         return self.before is not None and self.before["ended_at"] is not None
 
-    def has_fresh(self, kinds: Collection[str]) -> bool:
-        return any(one["kind"] in kinds for one in self.fresh.values())
+    def add(self, one: Child) -> None:
+        self.fresh[one["id"]] = one
+        self.fresh_by_kind.setdefault(one["kind"], []).append(one)
+
+    def has_fresh(self, *kinds: str) -> bool:
+        return any(kind in self.fresh_by_kind for kind in kinds)
+
+    def fresh_of(self, *kinds: str) -> list[Child]:
+        return [one for kind in kinds for one in self.fresh_by_kind.get(kind, ())]
+
+    def all_of(self, *kinds: str) -> list[Child]:
+        return [*(one for one in self.known.values() if one["kind"] in kinds), *self.fresh_of(*kinds)]
 
     def differs(self, *names: str) -> bool:
         """Whether any of these columns is about to change; for a new session, whether there is one at all."""
@@ -89,9 +111,14 @@ def add_events(db: Connection, organization_id: int, events: Sequence[Event], no
     organization (`Database.write` does).
     """
     intake = Intake()
-    drafts = _drafts(db, organization_id, events, now)
-    for index, one in enumerate(events):
-        _sort_in(drafts[_key(one)], one, index, intake)
+    sent: _Sent = {}
+    for place, one in enumerate(events):
+        sent.setdefault(key_of(one), []).append((place, one))
+    drafts = _drafts(db, organization_id, sent, now)
+    for key, draft in drafts.items():
+        _sort_in(draft, sent[key], intake)
+    for places in (intake.accepted, intake.duplicates, intake.conflicts):
+        places.sort()
     intake.session_ids = {key: draft.id for key, draft in drafts.items()}
     touched = [draft for draft in drafts.values() if draft.fresh]
     if touched:
@@ -100,37 +127,38 @@ def add_events(db: Connection, organization_id: int, events: Sequence[Event], no
     return intake
 
 
-def _key(one: Event) -> Key:
-    return one["session"]["service"], one["session"]["sid"]
+def key_of(one: Event) -> Key:
+    """What the session of an event is known by."""
+    named = one["session"]
+    return named["service"], named["sid"]
 
 
-def _sort_in(draft: _Draft, one: Event, index: int, intake: Intake) -> None:
-    made: Child = {"id": one["id"], "kind": one["kind"], "at": one["at"], "data": one["data"]}
-    stored = draft.known.get(made["id"]) or draft.fresh.get(made["id"])
-    if stored is None:
-        draft.fresh[made["id"]] = made
-        intake.accepted.append(index)
-    elif stored == made:
-        intake.duplicates.append(index)
-    else:
-        intake.conflicts.append(index)
+def _sort_in(draft: _Draft, sent: Iterable[tuple[int, Event]], intake: Intake) -> None:
+    known, fresh = draft.known, draft.fresh
+    for place, one in sent:
+        made: Child = {"id": one["id"], "kind": one["kind"], "at": one["at"], "data": one["data"]}
+        stored = known.get(made["id"]) or fresh.get(made["id"])
+        if stored is None:
+            draft.add(made)
+            intake.accepted.append(place)
+        elif stored == made:
+            intake.duplicates.append(place)
+        else:
+            intake.conflicts.append(place)
 
 
-def _drafts(db: Connection, organization_id: int, events: Sequence[Event], now: datetime) -> dict[Key, _Draft]:
+def _drafts(db: Connection, organization_id: int, sent: _Sent, now: datetime) -> dict[Key, _Draft]:
     """The sessions of a batch, each with the stored children that can matter to it."""
-    by_key: dict[Key, list[Event]] = {}
-    for one in events:
-        by_key.setdefault(_key(one), []).append(one)
-    rows = _rows(db, organization_id, by_key)
-    numbers = iter(_new_ids(db, organization_id, len(by_key) - len(rows)))
-    known = _known(db, organization_id, rows, by_key)
+    rows = _rows(db, organization_id, sent)
+    numbers = iter(_new_ids(db, organization_id, len(sent) - len(rows)))
+    known = _known(db, organization_id, rows, sent) if rows else {}
     return {
         key: _Draft(
             row=dict(rows[key]) if key in rows else _new_row(organization_id, next(numbers), key, now),
             before=rows.get(key),
             known=known.get(key, {}),
         )
-        for key in by_key
+        for key in sent
     }
 
 
@@ -170,13 +198,14 @@ def _known(
     db: Connection,
     organization_id: int,
     rows: dict[Key, dict[str, Any]],
-    by_key: dict[Key, list[Event]],
+    sent: _Sent,
 ) -> dict[Key, dict[str, Child]]:
     """Stored children by id: all of an ended session and of one that ends now, else the few that can matter."""
     ended = [row["id"] for row in rows.values() if row["ended_at"] is not None]
-    ending = [rows[key]["id"] for key in rows if is_ended(by_key[key]) and rows[key]["ended_at"] is None]
+    ends = {key for key in rows if is_ended(one for _, one in sent[key])}
+    ending = [row["id"] for key, row in rows.items() if key in ends and row["ended_at"] is None]
     running = [row["id"] for row in rows.values() if row["id"] not in {*ended, *ending}]
-    sent_ids = {one["id"] for key in rows for one in by_key[key]}
+    sent_ids = {one["id"] for key in rows for _, one in sent[key]}
     found: dict[int, list[Child]] = {}
     if ended:
         found |= find_bodies(db, organization_id, ended)
@@ -190,11 +219,11 @@ def _known(
 
 def _describe(db: Connection, organization_id: int, drafts: Sequence[_Draft], now: datetime) -> list[int]:
     """Fold what is known of each session into its row; give the ids of the labels that were added."""
-    heads = [header(draft.children) for draft in drafts]
+    heads = [header(draft.all_of(*SESSION_KINDS)) for draft in drafts]
     said = [(draft.row["service"], head.fields) for draft, head in zip(drafts, heads, strict=True)]
     snapshots = snapshot_ids(db, organization_id, said)
     added, shown = _add_labels(db, organization_id, drafts)
-    seen = [(draft.row["trait_set_id"], traits(draft.fresh.values())) for draft in drafts]
+    seen = [(draft.row["trait_set_id"], traits(draft.fresh_of(*TRAIT_KINDS))) for draft in drafts]
     told = [(None, metadata_traits(head.metadata)) for head in heads]
     sets = trait_sets(db, organization_id, [*seen, *told])
     sets_of_each = zip(sets[: len(drafts)], sets[len(drafts) :], strict=True)
@@ -208,7 +237,7 @@ def _describe(db: Connection, organization_id: int, drafts: Sequence[_Draft], no
             "snapshot_id": snapshot_id,
             "label_id": shown.get(draft.id, row["label_id"]),
             "metadata": to_json(head.metadata).decode() if head.metadata else None,
-            "response_p95_ms": response_p95_ms(draft.children) if row["ended_at"] else None,
+            "response_p95_ms": response_p95_ms(draft.all_of(*RESPONSE_KINDS)) if row["ended_at"] else None,
             "received_at": now,
         }
         row["thread"] = thread_of(row["service"], head.fields)
@@ -229,7 +258,7 @@ def _set_times(draft: _Draft, head: Header) -> None:
     row["started_at"] = head.started_at or row["first_at"] or _first_word(draft)
     if head.ended_at:
         row |= {"ended_at": head.ended_at, "end_reason": head.fields.get("reason"), "is_abandoned": False}
-    elif draft.has_fresh(TALK_KINDS):
+    elif draft.has_fresh(*TALK_KINDS):
         row |= {"ended_at": None, "end_reason": None, "is_abandoned": False}
     row["duration_s"] = duration_s(head, row["started_at"], row["last_at"]) if row["ended_at"] else None
 
@@ -237,12 +266,11 @@ def _set_times(draft: _Draft, head: Header) -> None:
 def _count(draft: _Draft) -> None:
     """What the list says of a session without reading it. Every child comes in once, so each is counted once."""
     row = draft.row
-    for one in draft.fresh.values():
-        if one["kind"] == "message":
-            row["turn_count"] += 1
-            row["interruption_count"] += bool(one["data"].get("interrupted"))
-        elif one["kind"] == "tool_call" and one["data"].get("error") is not None:
-            row["has_tool_error"] = True
+    messages = draft.fresh_of("message")
+    row["turn_count"] += len(messages)
+    row["interruption_count"] += sum(bool(one["data"].get("interrupted")) for one in messages)
+    if any(one["data"].get("error") is not None for one in draft.fresh_of("tool_call")):
+        row["has_tool_error"] = True
 
 
 def _first_word(draft: _Draft) -> datetime:
@@ -255,11 +283,7 @@ def _add_labels(
     db: Connection, organization_id: int, drafts: Sequence[_Draft]
 ) -> tuple[list[int], dict[int, int | None]]:
     """Write the fresh labels; give their ids and, for each session that got any, which it is now shown with."""
-    fresh = {
-        draft.id: [one for one in draft.fresh.values() if one["kind"] == "label"]
-        for draft in drafts
-        if draft.has_fresh(("label",))
-    }
+    fresh = {draft.id: draft.fresh_of("label") for draft in drafts if draft.has_fresh("label")}
     if not fresh:
         return [], {}
     asked = select(label.c.session_id, label.c.id, label.c.type, label.c.at).where(
@@ -291,7 +315,7 @@ def _write_latencies(db: Connection, organization_id: int, drafts: Sequence[_Dra
     """Count the fresh latencies; where a session turns out to be of another day, agent or prompt, move the others."""
     counts: Counts = {}
     for draft in drafts:
-        count_latencies(counts, _cell(draft.row), draft.fresh.values())
+        count_latencies(counts, _cell(draft.row), draft.fresh_of("latency"))
         if draft.before is not None and draft.differs("started_at", "snapshot_id", "is_test"):
             before, now = _cell(draft.before), _cell(draft.row)
             if before != now:
@@ -386,8 +410,8 @@ def _write_events(db: Connection, organization_id: int, drafts: Sequence[_Draft]
         }
         | {name: one["data"].get(name) for name in names}
         for draft in drafts
-        for one in draft.fresh.values()
-        if one["kind"] == "event" and one["data"].get("category") not in UNLISTED
+        for one in draft.fresh_of("event")
+        if one["data"].get("category") not in UNLISTED
     ]
     insert_rows(db, event, rows)
 

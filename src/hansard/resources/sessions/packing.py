@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from functools import cache
 from typing import cast
 
-from pydantic_core import from_json, to_json
+import msgspec
 
 from hansard.resources.sessions.turns import in_order
 from hansard.wire import Child
@@ -52,12 +52,12 @@ _DICTIONARIES = {
 
 def packed(children: Sequence[Child]) -> bytes:
     """Pack children, whatever order they come in; the same children always give the same bytes."""
-    return zstd.compress(to_json(in_order(children)), level=_LEVEL, zstd_dict=_dictionary(PACKING))
+    return zstd.compress(msgspec.json.encode(in_order(children)), level=_LEVEL, zstd_dict=_dictionary(PACKING))
 
 
 def unpacked(packing: int, body: bytes) -> list[Child]:
     """The children of a body, in the order of the record. `packing` is the number it was stored with."""
-    return cast("list[Child]", from_json(zstd.decompress(body, zstd_dict=_dictionary(packing))))
+    return cast("list[Child]", msgspec.json.decode(zstd.decompress(body, zstd_dict=_dictionary(packing))))
 
 
 @cache

@@ -6,9 +6,9 @@
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import timedelta
 
-from hansard.resources.sessions.turns import in_order
 from hansard.wire import Child, moment_of
 
+RESPONSE_KINDS = ("message", "latency")  # of the children that tell of it
 WHOLE = frozenset({"end_to_end", "user_bot"})  # what integrations call the whole of an answer
 _MS = timedelta(milliseconds=1)
 
@@ -37,12 +37,16 @@ def _between_ms(messages: Sequence[Child]) -> Iterator[float]:
     A line that came at one instant, as in a chat, was done then. Instants of fixed width are in order as texts.
     """
     before: Child | None = None
-    for child in sorted(in_order(messages), key=_began):
+    for child in sorted(messages, key=_place):
         if before is not None and child["data"]["role"] == "agent" and before["data"]["role"] == "user":
             done, began = _done(before), _began(child)
             if done is not None and began >= done:
                 yield (moment_of(began) - moment_of(done)) / _MS
         before = child
+
+
+def _place(child: Child) -> tuple[str, str, str]:
+    return _began(child), child["at"], child["id"]
 
 
 def _began(child: Child) -> str:

@@ -1,7 +1,8 @@
 """The agent, prompt, channel and model as they were: each combination stored once, copied, never joined later."""
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 
 from pydantic_core import to_json
@@ -35,35 +36,41 @@ NAMES = (
 )
 
 
-def snapshot_ids(db: Connection, organization_id: int, said: Sequence[tuple[str, Mapping[str, Any]]]) -> list[int]:
+def snapshot_ids(db: Connection, organization_id: int, said: Sequence[tuple[str, dict[str, Any]]]) -> list[int]:
     """The id of each combination of a service and a session's fields, storing those not seen before."""
-    known: dict[tuple[Any, ...], dict[str, Any]] = {}
-    rows = []
-    for service, fields in said:
-        seen = (service, *(fields.get(name) for name in NAMES))
-        if seen not in known:
-            known[seen] = _row(organization_id, service, fields)
-        rows.append(known[seen])
-    by_digest = {row["digest"]: row for row in rows}
+    seen = [_seen(service, fields) for service, fields in said]
+    digests = [_digest(one) for one in seen]
+    by_digest = dict(zip(digests, seen, strict=True))
     stored = rows_among(db, organization_id, [snapshot.c.digest, snapshot.c.id], {"digest": by_digest})
     ids = {bytes(digest): number for digest, number in stored}
-    unseen = [row for digest, row in by_digest.items() if digest not in ids]
+    unseen = [digest for digest in by_digest if digest not in ids]
     if unseen:
-        numbers = next_numbers(db, organization_id, "snapshot", len(unseen))
-        for row, number in zip(unseen, numbers, strict=True):
-            row["id"] = ids[row["digest"]] = number
-        db.execute(snapshot.insert(), unseen)
-    return [ids[row["digest"]] for row in rows]
+        ids |= zip(unseen, next_numbers(db, organization_id, "snapshot", len(unseen)), strict=True)
+        rows = [_row(by_digest[digest]) | {"organization_id": organization_id, "id": ids[digest]} for digest in unseen]
+        db.execute(snapshot.insert(), rows)
+    return [ids[digest] for digest in digests]
 
 
-def _row(organization_id: int, service: str, fields: Mapping[str, Any]) -> dict[str, Any]:
-    seen = {name: fields.get(name) for name in NAMES} | {"channel_manager_service": service}
-    return seen | {
-        "organization_id": organization_id,
-        "digest": hashlib.sha256(to_json(seen)).digest()[:16],
-        "service_folded": fold(service),
-        "type_folded": fold(seen["channel_manager_type"]),
-        "agent_name_folded": fold(seen["agent_name"]),
-        "agent_type_folded": fold(seen["agent_type"]),
-        "prompt_name_folded": fold(seen["prompt_name"]),
+def _seen(service: str, fields: dict[str, Any]) -> tuple[Any, ...]:
+    """The values of a snapshot, by which it is known: 1 and 1.0 are one temperature."""
+    made = fields | {"channel_manager_service": service}
+    if "llm_temperature" in made:
+        made["llm_temperature"] = float(made["llm_temperature"])
+    return tuple([made.get(name) for name in NAMES])
+
+
+@lru_cache(maxsize=4096)
+def _digest(seen: tuple[Any, ...]) -> bytes:
+    return hashlib.sha256(to_json(dict(zip(NAMES, seen, strict=True)))).digest()[:16]
+
+
+def _row(seen: tuple[Any, ...]) -> dict[str, Any]:
+    row = dict(zip(NAMES, seen, strict=True))
+    return row | {
+        "digest": _digest(seen),
+        "service_folded": fold(row["channel_manager_service"]),
+        "type_folded": fold(row["channel_manager_type"]),
+        "agent_name_folded": fold(row["agent_name"]),
+        "agent_type_folded": fold(row["agent_type"]),
+        "prompt_name_folded": fold(row["prompt_name"]),
     }

@@ -21,6 +21,7 @@ from hansard.wire import Child
 
 Trait = tuple[str, str]
 
+TRAIT_KINDS = ("message", "tool_call", "label")  # of the children that have any
 LONGEST_WORD = 200
 _AT_ONCE = 500  # of what one statement asks for: SQLite takes 32,766 variables, PostgreSQL 65,535
 
@@ -90,7 +91,8 @@ def trait_sets(
     return [ids[now] if more else one for (one, more), now in zip(asked, whole, strict=True)]
 
 
-def _digest(one: Iterable[Trait]) -> bytes:
+@lru_cache(maxsize=4096)
+def _digest(one: frozenset[Trait]) -> bytes:
     return hashlib.sha256(to_json(sorted(one))).digest()[:16]
 
 
