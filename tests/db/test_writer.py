@@ -84,6 +84,35 @@ def test_a_failure_takes_back_its_own_work_and_nothing_else(database: Database) 
     assert count(database) == 2
 
 
+def insert_all(db: Connection, organization_id: int, names: list[str]) -> list[tuple[int, list[str]]]:
+    """Insert each; every answer says together with which it was done."""
+    if "bad" in names:
+        raise ValueError("no")
+    for name in names:
+        insert(name)(db)
+    return [(organization_id, names) for _ in names]
+
+
+def test_what_waits_for_one_work_is_done_together_and_each_gets_its_answer(database: Database) -> None:
+    go = held_up(database)
+    answers = [database.writer.submit_joined(one, insert_all, name) for one, name in ((7, "a"), (8, "x"), (7, "b"))]
+    apart = database.writer.submit(7, insert("c"))
+    go.set()
+    assert [answer.result(10) for answer in answers] == [(7, ["a", "b"]), (8, ["x"]), (7, ["a", "b"])]
+    apart.result(10)
+    assert count(database) == 4
+
+
+def test_one_that_fails_costs_none_that_was_done_together_with_it(database: Database) -> None:
+    go = held_up(database)
+    answers = [database.writer.submit_joined(7, insert_all, name) for name in ("a", "bad", "b")]
+    go.set()
+    assert (answers[0].result(10), answers[2].result(10)) == ((7, ["a"]), (7, ["b"]))
+    with pytest.raises(ValueError, match="no"):
+        answers[1].result(10)
+    assert count(database) == 2
+
+
 def test_a_commit_that_fails_is_an_error_for_all_that_waited_for_it(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -2,6 +2,9 @@
 
 import gzip
 import json
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -172,6 +175,44 @@ def test_gzip_and_ndjson_are_understood(door: Door) -> None:
     two_members = gzip.compress(lines[:9]) + gzip.compress(lines[9:])
     headers = {"Content-Type": "application/x-ndjson", "Content-Encoding": "gzip"}
     assert door.post("/ingest/v1/events", two_members, headers).json["duplicates"] == 2
+
+
+def wait_until_waiting(house: House, count: int) -> None:
+    """Wait until so many pieces of work wait for the writer."""
+    deadline = time.monotonic() + 10
+    while house.database.writer.waiting() != count:
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
+
+
+def test_requests_that_wait_together_are_answered_as_if_one_came_after_another(door: Door, house: House) -> None:
+    one, other = make_sid(), make_sid()
+    hello = said(one, "user", "hello", 1) | {"id": "h"}
+    again = said(one, "user", "another", 1) | {"id": "h"}
+    requests: list[list[Any]] = [
+        [start(one), hello],
+        [start(other), "nonsense", said(other, "user", "hi", 1)],
+        [hello],
+        [again, end(one, 9)],
+        [],
+    ]
+    go = threading.Event()
+    house.database.writer.submit(door.organization_id, lambda _db: go.wait(10))
+    with ThreadPoolExecutor(len(requests)) as pool:
+        asked = []
+        for number, request in enumerate(requests, start=1):
+            asked.append(pool.submit(door.send, request))
+            wait_until_waiting(house, number)
+        before = len(house.statements)
+        go.set()
+        receipts = [each.result(10) for each in asked]
+    counted = [(each["accepted"], each["duplicates"], [one["index"] for one in each["rejected"]]) for each in receipts]
+    assert counted == [(2, 0, []), (2, 0, [1]), (0, 1, []), (1, 0, [0]), (0, 0, [])]
+    assert receipts[3]["rejected"][0]["error"].startswith("id: 'h' is taken")
+    named = [[each["sid"] for each in receipt["sessions"]] for receipt in receipts]
+    assert named == [[one], [other], [one], [one], []]
+    founded = [each for each in house.statements[before:] if each.startswith("INSERT INTO session ")]
+    assert len(founded) == 1
 
 
 def test_payloads_come_back_verbatim(door: Door) -> None:

@@ -1,18 +1,62 @@
 """What became of a request of events, said once it is on disk (design 3)."""
 
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from sqlalchemy import Connection
 
 from hansard.resources.ingest.validation import Checked
-from hansard.resources.sessions.intake import Intake, add_events
-from hansard.wire import Event, Receipt, Rejection, SessionRef
+from hansard.resources.sessions.intake import Intake, add_events, key_of
+from hansard.wire import MAX_EVENTS, Event, Receipt, Rejection, SessionRef
+
+
+@dataclass(frozen=True)
+class Sent:
+    """A checked request, when it came, and how long a messaging conversation stays open."""
+
+    checked: Checked
+    now: datetime
+    idle: timedelta
 
 
 def take(db: Connection, organization_id: int, given: Checked, now: datetime, idle: timedelta) -> Receipt:
     """Add the good events and say what became of each."""
-    events = [one for _, one in given.events]
-    return receipt(given, add_events(db, organization_id, events, now, idle))
+    return take_together(db, organization_id, [Sent(given, now, idle)])[0]
+
+
+def take_together(db: Connection, organization_id: int, requests: Sequence[Sent]) -> list[Receipt]:
+    """Add the good events of several requests, as one after another would; small ones share their statements."""
+    return [one for some in _parts(requests) for one in _taken(db, organization_id, some)]
+
+
+def _parts(requests: Sequence[Sent]) -> Iterator[list[Sent]]:
+    """As many requests at once as have together no more events than one may have."""
+    some: list[Sent] = []
+    count = 0
+    for one in requests:
+        count += len(one.checked.events)
+        if some and count > MAX_EVENTS:
+            yield some
+            some, count = [], len(one.checked.events)
+        some.append(one)
+    yield some
+
+
+def _taken(db: Connection, organization_id: int, requests: Sequence[Sent]) -> list[Receipt]:
+    events = [event for one in requests for _, event in one.checked.events]
+    last = requests[-1]
+    intake = add_events(db, organization_id, events, last.now, last.idle)
+    if len(requests) == 1:
+        return [receipt(last.checked, intake)]
+    receipts = []
+    start = 0
+    for one in requests:
+        stop = start + len(one.checked.events)
+        mine = intake.part(start, stop, dict.fromkeys(map(key_of, events[start:stop])))
+        receipts.append(receipt(one.checked, mine))
+        start = stop
+    return receipts
 
 
 def receipt(given: Checked, intake: Intake) -> Receipt:

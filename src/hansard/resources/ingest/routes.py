@@ -1,7 +1,6 @@
 """The recorder's door (design 3): read the body within its limits, check it, answer when it is on disk."""
 
 import asyncio
-from functools import partial
 
 from fastapi import APIRouter, Request
 from starlette.concurrency import run_in_threadpool
@@ -9,7 +8,7 @@ from starlette.concurrency import run_in_threadpool
 from hansard.db.access import Now, Storage
 from hansard.kit.body import encoding_of, inflated, media_type_of, received
 from hansard.resources.accounts.access import Ingester
-from hansard.resources.ingest.receipt import take
+from hansard.resources.ingest.receipt import Sent, take_together
 from hansard.resources.ingest.validation import Checked, read_events
 from hansard.resources.sessions.access import Idle
 from hansard.wire import PATH, Receipt
@@ -24,10 +23,8 @@ async def add_events(request: Request, storage: Storage, caller: Ingester, now: 
     Good events are stored even where others of the request are rejected. Sending an event again is harmless.
     """
     body = await received(request, request.app.state.settings.body_timeout_s)
-    given = await run_in_threadpool(_checked, body, request)
-    mine = caller.organization_id
-    work = partial(take, organization_id=mine, given=given, now=now, idle=idle)
-    return await asyncio.wrap_future(storage.writer.submit(mine, work))
+    sent = Sent(await run_in_threadpool(_checked, body, request), now, idle)
+    return await asyncio.wrap_future(storage.writer.submit_joined(caller.organization_id, take_together, sent))
 
 
 def _checked(body: bytes, request: Request) -> Checked:
