@@ -8,7 +8,7 @@ import logging
 import threading
 from collections import OrderedDict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import datetime
 from weakref import WeakKeyDictionary
 
@@ -24,22 +24,16 @@ MOST_AT_HAND = 32  # of a database's; one takes two thirds of a megabyte once it
 _log = logging.getLogger("hansard")
 
 
-@dataclass(frozen=True)
-class Trained:
-    """A dictionary and what is known of it: on how many sessions it was trained, and what the bodies of some others
-    take, all together, with the one before it and with this one.
+@dataclass(frozen=True, kw_only=True)
+class Measured:
+    """On how many sessions a dictionary was trained, and what the bodies of some others take together, with the
+    dictionary before it and with this one.
     """
 
-    content: bytes
     sessions: int
     measured_sessions: int
     before_bytes: int
     after_bytes: int
-
-    @property
-    def packing(self) -> int:
-        """The number that stands beside the bodies."""
-        return packing_of(self.content)
 
     @property
     def saved(self) -> float:
@@ -47,17 +41,24 @@ class Trained:
         return 1 - self.after_bytes / self.before_bytes
 
 
-@dataclass(frozen=True)
-class Known:
+@dataclass(frozen=True, kw_only=True)
+class Trained(Measured):
+    """A dictionary as it was made."""
+
+    content: bytes
+
+    @property
+    def packing(self) -> int:
+        """The number that stands beside the bodies."""
+        return packing_of(self.content)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Known(Measured):
     """A stored dictionary without its bytes."""
 
-    version: int
     packing: int
     made_at: datetime
-    sessions: int
-    measured_sessions: int
-    before_bytes: int
-    after_bytes: int
 
 
 class _AtHand:
@@ -158,11 +159,11 @@ def add_dictionary(db: Connection, organization_id: int, made: Trained, before: 
 def list_dictionaries(db: Connection, organization_id: int) -> list[Known]:
     """The trained dictionaries, the newest first."""
     asked = (
-        select(*(dictionary.c[name] for name in Known.__dataclass_fields__))
+        select(*(dictionary.c[one.name] for one in fields(Known)))
         .where(dictionary.c.organization_id == organization_id)
         .order_by(dictionary.c.version.desc())
     )
-    return [Known(*row) for row in db.execute(asked)]
+    return [Known(**row) for row in db.execute(asked).mappings()]
 
 
 @dataclass(frozen=True)
