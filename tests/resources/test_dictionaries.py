@@ -28,12 +28,14 @@ from hansard.resources.sessions.dictionaries import (
     get_dictionary,
     get_newest_dictionary,
     list_dictionaries,
+    list_unused,
 )
 from hansard.resources.sessions.packing import BUILT_IN, Dictionary, packing_of
 from hansard.resources.sessions.repacking import repack
 from hansard.resources.sessions.store import find_children, list_children
 from hansard.resources.sessions.training import Trainer, Training, is_due, retrain, train
-from tests.conftest import House
+from tests.cli.test_commands import run
+from tests.conftest import House, open_house
 from tests.door import Door
 from tests.make import START, called, end, make_sid, said, start
 from tests.test_killed import command
@@ -160,6 +162,8 @@ def test_a_second_training_is_used_only_where_it_saves_more_and_what_was_packed_
         patched.setattr(training, "MOST_SAMPLES", 60)
         second = train_now(house, door)
     assert second.is_used
+    with house.database.reading() as db:
+        assert list_unused(db, door.organization_id) == []  # the one is used, the other about to be
     more = record(door, 5, PARCELS, seed=3)
     versions = [one.packing for one in known(house.database, door.organization_id)]
     assert first.made
@@ -328,6 +332,18 @@ def test_with_too_little_to_learn_from_the_built_in_dictionary_stays(house: Hous
     assert train([b""] * 50, BUILT_IN) is None
 
 
+def test_a_dictionary_that_saves_too_little_is_not_used(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    door = house.door()
+    record(door, 40)
+    monkeypatch.setattr(training, "MUST_SAVE", 0.99)
+    done = train_now(house, door)
+    assert done.made
+    assert not done.is_used
+    assert known(house.database, door.organization_id) == []
+    record(door, 1, seed=2)
+    assert uses(house.database, door.organization_id) == {BUILT_IN.packing: 41}
+
+
 def test_the_server_trains_by_itself_and_again_when_there_is_twice_as_much(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -357,6 +373,21 @@ def test_the_server_trains_by_itself_and_again_when_there_is_twice_as_much(
 def is_due_now(database: Database, organization_id: int) -> bool:
     with database.reading() as db:
         return is_due(db, organization_id)
+
+
+def test_a_server_looks_for_what_it_can_train_as_soon_as_it_is_started(
+    make_settings: Callable[..., Settings], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = make_settings("sqlite")
+    for house in open_house(settings):
+        mine = house.organization()
+        record(house.door(mine), 40)
+    monkeypatch.setattr(training, "FEWEST_SESSIONS", 40)
+    for house in open_house(settings):
+        deadline = time.monotonic() + 20
+        while not known(house.database, mine) and time.monotonic() < deadline:
+            time.sleep(0.02)
+        assert known(house.database, mine)
 
 
 def test_a_repacking_that_breaks_off_leaves_all_readable_and_goes_on(
@@ -462,10 +493,7 @@ def test_a_repacking_that_is_killed_again_and_again_leaves_all_readable(tmp_path
     write_lines(lines, [one for _ in range(3000) for one in talk(dice, CARE)])
     subprocess.run(command("import", str(lines), "--data", str(data)), check=True, capture_output=True, timeout=240)
     first = exported(data, tmp_path)
-    trained = subprocess.run(
-        command("sessions", "retrain", "--data", str(data)), check=True, capture_output=True, text=True, timeout=60
-    )
-    assert "It is used from now on." in trained.stdout
+    assert "It is used from now on." in run("sessions", "retrain", "--data", str(data)).stdout
     for wait_s in (0.0, 0.02, 0.05, 0.1):
         packing = subprocess.Popen(command("sessions", "repack", "--data", str(data)), stdout=subprocess.DEVNULL)
         database = open_database(settings)
@@ -482,8 +510,18 @@ def test_a_repacking_that_is_killed_again_and_again_leaves_all_readable(tmp_path
         assert count == 3000
         database.close()
         assert exported(data, tmp_path) == first
-    subprocess.run(command("sessions", "repack", "--data", str(data)), check=True, capture_output=True, timeout=60)
+    assert run("sessions", "repack", "--data", str(data)).stdout.count("sessions are packed anew, ") == 1
     assert exported(data, tmp_path) == first
+    assert (
+        "'default' has a dictionary. Trained on 1600 sessions; others take "
+        in run("doctor", "--data", str(data)).stdout
+    )
+    database = open_database(settings)
+    database.write(1, lambda db: db.execute(delete(dictionary).where(dictionary.c.organization_id == 1)))
+    database.close()
+    told = run("doctor", "--data", str(data), code=1).stdout
+    assert "broken  3000 sessions of 'default' cannot be read: their dictionary is missing." in told
+    assert "is missing; its sessions cannot be read." in run("export", "--data", str(data), code=1).stderr
 
 
 def write_lines(file: Path, events: Sequence[dict[str, Any]]) -> None:

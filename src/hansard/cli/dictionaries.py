@@ -56,5 +56,7 @@ def repack(sourced: Sourced, organization: str) -> None:
 
 def _repacked(done: Repacked) -> str:
     sizes = f", {done.after_bytes:,} bytes where they took {done.before_bytes:,}" if done.bodies else ""
-    removed = f" {done.removed} older dictionaries are removed." if done.removed else ""
+    removed = (
+        f" Dictionaries that nothing needs any more, and that are removed: {done.removed}." if done.removed else ""
+    )
     return f"{done.bodies} sessions are packed anew{sizes}.{removed}"
