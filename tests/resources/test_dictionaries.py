@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +36,7 @@ from hansard.resources.sessions.repacking import repack
 from hansard.resources.sessions.store import find_children, list_children
 from hansard.resources.sessions.training import Trainer, Training, is_due, retrain, train
 from tests.cli.test_commands import run
-from tests.conftest import House, open_house
+from tests.conftest import DIALECTS, House, open_house
 from tests.door import Door
 from tests.make import START, called, end, make_sid, said, start
 from tests.test_killed import command
@@ -344,35 +345,43 @@ def test_a_dictionary_that_saves_too_little_is_not_used(house: House, monkeypatc
     assert uses(house.database, door.organization_id) == {BUILT_IN.packing: 41}
 
 
-def test_the_server_trains_by_itself_and_again_when_there_is_twice_as_much(
-    house: House, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("dialect", DIALECTS)
+def test_of_several_servers_one_trains_and_again_when_there_is_twice_as_much(
+    dialect: str, make_settings: Callable[..., Settings], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(training, "FEWEST_SESSIONS", 30)
     monkeypatch.setattr(training, "LOOK_EVERY_S", 0.05)
-    door = house.door()
-    mine = door.organization_id
-    record(door, 29)
-    due = [is_due_now(house.database, mine)]
-    record(door, 1, seed=2)
-    due.append(is_due_now(house.database, mine))
-    trainer = Trainer(house.database, house.clock)
-    trainer.start()
+    trained = []
+
+    def train_and_note(database: Database, organization_id: int, now: datetime) -> Training:
+        trained.append(organization_id)
+        return retrain(database, organization_id, now)
+
+    monkeypatch.setattr(training, "retrain", train_and_note)
+    for house in open_house(make_settings(dialect)):
+        house.app.state.trainer.close()
+        door = house.door()
+        mine, due = door.organization_id, []
+        for seed, count in enumerate((29, 1, 0, 29, 1)):
+            record(door, count, seed=seed)
+            if seed == 2:
+                train_by_themselves(house, mine)
+            with house.database.reading() as db:
+                due.append(is_due(db, mine))
+        assert due == [False, True, False, False, True]
+        assert trained == [mine]
+
+
+def train_by_themselves(house: House, organization_id: int) -> None:
+    """Let three look at once and again, until there is a dictionary."""
+    trainers = [Trainer(house.database, house.clock) for _ in range(3)]
+    for one in trainers:
+        one.start()
     deadline = time.monotonic() + 20
-    while not known(house.database, mine) and time.monotonic() < deadline:
+    while not known(house.database, organization_id) and time.monotonic() < deadline:
         time.sleep(0.02)
-    trainer.close()
-    assert known(house.database, mine)
-    due.append(is_due_now(house.database, mine))
-    record(door, 29, seed=3)
-    due.append(is_due_now(house.database, mine))
-    record(door, 1, seed=4)
-    due.append(is_due_now(house.database, mine))
-    assert due == [False, True, False, False, True]
-
-
-def is_due_now(database: Database, organization_id: int) -> bool:
-    with database.reading() as db:
-        return is_due(db, organization_id)
+    for one in trainers:
+        one.close()
 
 
 def test_a_server_looks_for_what_it_can_train_as_soon_as_it_is_started(

@@ -9,12 +9,12 @@ import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
 
 from sqlalchemy import Connection, func, select
 
-from hansard.db.counters import change_number, find_number
+from hansard.db.counters import change_number, find_number, take_turn
 from hansard.db.engine import Database
 from hansard.db.tables import body
 from hansard.kit.errors import HansardError
@@ -35,6 +35,7 @@ else:
     from backports import zstd
 
 LOOK_EVERY_S = 30.0
+TURN = timedelta(minutes=5)  # after that, whoever began is gone
 FEWEST_SESSIONS = 1000  # before it is tried by itself
 FEWEST_SAMPLES = 200
 MOST_SAMPLES = 2000
@@ -159,4 +160,11 @@ class Trainer:
             due = [one.id for one in list_organizations(db) if is_due(db, one.id)]
         for organization_id in due:
             if not self._stopped.is_set():
-                retrain(self._database, organization_id, self._clock())
+                self._train(organization_id)
+
+    def _train(self, organization_id: int) -> None:
+        """Train, unless another process has begun to; two would do no harm, but the work twice."""
+        now = self._clock()
+        asking = partial(take_turn, organization_id=organization_id, name="training", now=now, every=TURN)
+        if self._database.write(organization_id, asking):
+            retrain(self._database, organization_id, now)
