@@ -27,7 +27,7 @@ from hansard.kit.settings import Settings
 from hansard.kit.text import fold
 from hansard.resources.accounts import store as accounts
 from hansard.resources.accounts.schemas import Scope
-from hansard.resources.sessions.packing import PACKING, packed
+from hansard.resources.sessions.packing import BUILT_IN, packed
 from hansard.resources.sessions.snapshots import snapshot_ids
 from hansard.resources.sessions.totals import recount
 from hansard.wire import Child
@@ -172,7 +172,7 @@ def _body_rows(organization_id: int, recent: Sequence[tuple[int, Talk]], calls: 
         yield {
             "organization_id": organization_id,
             "session_id": number,
-            "packing": PACKING,
+            "packing": BUILT_IN.packing,
             "packed": packed(children),
         }
 

@@ -23,6 +23,7 @@ from bench.sending import MOST_PER_REQUEST, sending
 from bench.serving import Served, folder
 from hansard.db.engine import open_database
 from hansard.db.tables import body
+from hansard.resources.sessions.dictionaries import get_dictionary
 from hansard.resources.sessions.packing import unpacked
 from hansard.wire import PATH
 
@@ -117,7 +118,7 @@ def _texts(filled: Filled) -> Iterator[tuple[int, str]]:
     asked = select(body.c.organization_id, body.c.packing, body.c.packed)
     with database.reading() as db:
         for row in db.execution_options(yield_per=500).execute(asked):
-            children = unpacked(row.packing, row.packed)
+            children = unpacked(row.packed, get_dictionary(db, row.organization_id, row.packing))
             said = [one["data"]["text"] for one in children if one["kind"] == "message"]
             yield row.organization_id, " ".join(said)
     database.close()

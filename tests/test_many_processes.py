@@ -298,5 +298,6 @@ def test_everything_that_is_kept_of_sessions_is_compared() -> None:
         "trait_set",
         "cursor",
         "search_doc",
+        "dictionary",
     }  # written by the same door, under the same lock
     assert {table.name for table in compared} | others == set(metadata.tables)

@@ -32,6 +32,7 @@ from hansard.resources.recordings.job import Listener
 from hansard.resources.routers import ROUTERS
 from hansard.resources.sessions.indexing import Indexer
 from hansard.resources.sessions.intake import close_abandoned
+from hansard.resources.sessions.training import Trainer
 
 SWEEP_EVERY_S = 30.0
 _SWEPT_FOR = timedelta(seconds=SWEEP_EVERY_S - 2)
@@ -67,6 +68,7 @@ def create_app(
     app.state.blobs = open_blobs(settings)
     app.state.listener = Listener(database, app.state.blobs, clock)
     app.state.indexer = Indexer(database)
+    app.state.trainer = Trainer(database, clock)
     app.state.demo = demo
     app.state.throttle = Throttle()
     app.state.turns = asyncio.Semaphore(database.most_reading)
@@ -105,9 +107,11 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     sweeper = asyncio.create_task(_sweep_for_ever(app))
     app.state.listener.start()
     app.state.indexer.start()
+    app.state.trainer.start()
     yield
     await asyncio.to_thread(app.state.listener.close)
     await asyncio.to_thread(app.state.indexer.close)
+    await asyncio.to_thread(app.state.trainer.close)
     sweeper.cancel()
     with contextlib.suppress(asyncio.CancelledError):
         await sweeper

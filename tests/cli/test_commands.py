@@ -318,3 +318,14 @@ def test_sessions_are_searched_and_the_index_is_made_anew(tmp_path: Path, data: 
         assert (found["session_id"], found["hit_count"], found["hits"][0]["tool_name"]) == ("1", 1, "find_slot")
     assert run("sessions", "search", "nobody", "--data", data).stdout == ""
     assert "did you mean 'agent'" in run("sessions", "search", "agnet:x", "--data", data, code=1).stderr
+
+
+def test_with_few_sessions_there_is_nothing_to_train_or_pack_anew(tmp_path: Path, data: str) -> None:
+    lines = tmp_path / "events.jsonl"
+    lines.write_text("".join(json.dumps(one) + "\n" for one in make_call("CA-few")), encoding="utf-8")
+    run("import", str(lines), "--data", data)
+    told = run("sessions", "retrain", "--data", data).stdout
+    assert told == "1 ended sessions are too little to learn from; it takes 200 at least.\n"
+    assert run("sessions", "repack", "--data", data).stdout == "0 sessions are packed anew.\n"
+    missing = run("sessions", "repack", "--organization", "Nobody", "--data", data, code=1)
+    assert "There is no organization 'Nobody'." in missing.stderr

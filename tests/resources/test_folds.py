@@ -148,8 +148,8 @@ def test_a_body_gives_back_what_was_packed_and_is_the_same_for_any_order() -> No
     whole = children(*make_call("S"))
     body = packed(whole[::-1])
     assert body == packed(whole)
-    assert sorted(one["id"] for one in unpacked(1, body)) == sorted(one["id"] for one in whole)
-    assert {one["id"]: one for one in unpacked(1, body)} == {one["id"]: one for one in whole}
+    assert sorted(one["id"] for one in unpacked(body)) == sorted(one["id"] for one in whole)
+    assert {one["id"]: one for one in unpacked(body)} == {one["id"]: one for one in whole}
     assert len(body) < 1000
 
 

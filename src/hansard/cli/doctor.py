@@ -9,6 +9,7 @@ import click
 from sqlalchemy import Connection
 
 from hansard import __version__
+from hansard.cli.dictionaries import measured
 from hansard.cli.opening import with_settings
 from hansard.db.engine import FILE_NAME, Database, open_database
 from hansard.db.health import LOW_BYTES, free_bytes, has_wal_reset_bug, size_bytes, version_of
@@ -18,7 +19,9 @@ from hansard.kit.errors import HansardError
 from hansard.kit.settings import SettingError, Settings, Sourced
 from hansard.resources.accounts.store import list_organizations
 from hansard.resources.sessions.backlog import find_backlog
+from hansard.resources.sessions.dictionaries import count_bodies, list_dictionaries
 from hansard.resources.sessions.fulltext import count_documents
+from hansard.resources.sessions.packing import BUILT_IN
 from hansard.resources.sessions.recordings import count_recordings, list_blobs
 from hansard.resources.sessions.store import count_sessions
 
@@ -68,6 +71,7 @@ def _storage(settings: Settings) -> Iterator[Finding]:
         with database.reading() as db:
             yield from _contents(db, database)
             if revision_of(db) == newest_revision():
+                yield from _bodies(db)
                 yield from _search(db)
                 yield from _recordings(db, settings)
         database.close()
@@ -96,6 +100,18 @@ def _contents(db: Connection, database: Database) -> Iterator[Finding]:
         yield "well", f"PostgreSQL {version_of(db)}."
     for one in list_organizations(db):
         yield "well", f"Organization {one.name!r} has {count_sessions(db, one.id)} sessions."
+
+
+def _bodies(db: Connection) -> Iterator[Finding]:
+    """What ended sessions are packed with, and whether every dictionary that they need is there."""
+    for one in list_organizations(db):
+        known, used = list_dictionaries(db, one.id), count_bodies(db, one.id)
+        if known:
+            yield "well", f"Organization {one.name!r} has a dictionary. {measured(known[0])}"
+        missing = used.keys() - {BUILT_IN.packing, *(each.packing for each in known)}
+        if missing:
+            count = sum(used[packing].bodies for packing in missing)
+            yield "broken", f"{count} sessions of {one.name!r} cannot be read: their dictionary is missing."
 
 
 def _search(db: Connection) -> Iterator[Finding]:

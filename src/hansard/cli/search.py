@@ -7,6 +7,7 @@ from functools import partial
 import click
 
 from hansard.cli.accounts import of_organization
+from hansard.cli.dictionaries import repack, retrain
 from hansard.cli.opening import opened, organization_named, with_settings
 from hansard.db.engine import Database
 from hansard.kit.settings import Sourced
@@ -22,7 +23,11 @@ _MOST = 100
 
 @click.group()
 def sessions() -> None:
-    """Sessions: find them."""
+    """Sessions: find them, and have them take less room."""
+
+
+sessions.add_command(retrain)
+sessions.add_command(repack)
 
 
 @sessions.command("search")

@@ -25,6 +25,11 @@ def find_number(db: Connection, organization_id: int, name: str) -> int | None:
     return db.execute(select(counter.c.value).where(mine)).scalar_one_or_none()
 
 
+def change_number(db: Connection, organization_id: int, name: str, value: int) -> None:
+    """Keep this under a name, in the place of what was there."""
+    upsert_rows(db, counter, [{"organization_id": organization_id, "name": name, "value": value}])
+
+
 def take_turn(db: Connection, organization_id: int, name: str, now: datetime, every: timedelta) -> bool:
     """Whether this is due again; then it is noted as done at `now`, and of all servers only who asked does it.
 
@@ -35,5 +40,5 @@ def take_turn(db: Connection, organization_id: int, name: str, now: datetime, ev
     last_s = find_number(db, organization_id, name)
     if last_s is not None and abs(now_s - last_s) < every.total_seconds():
         return False
-    upsert_rows(db, counter, [{"organization_id": organization_id, "name": name, "value": now_s}])
+    change_number(db, organization_id, name, now_s)
     return True

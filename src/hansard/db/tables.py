@@ -345,6 +345,24 @@ body = Table(
     PrimaryKeyConstraint("organization_id", "session_id", name="body_pk"),
 )
 
+# What bodies are packed with beside the built-in dictionary (`sessions/dictionaries.py`): trained on the organization's
+# own sessions, so that it holds pieces of what was said in them. The newest version is the one in use.
+dictionary = Table(
+    "dictionary",
+    metadata,
+    _organization(),
+    Column("version", BigInteger, nullable=False),
+    Column("packing", BigInteger, nullable=False),  # its number, which follows from its content
+    Column("made_at", Moment, nullable=False),
+    Column("sessions", BigInteger, nullable=False),  # that it was trained on
+    Column("measured_sessions", BigInteger, nullable=False),  # others; and what their bodies take
+    Column("before_bytes", BigInteger, nullable=False),
+    Column("after_bytes", BigInteger, nullable=False),
+    Column("content", LargeBinary, nullable=False),
+    PrimaryKeyConstraint("organization_id", "version", name="dictionary_pk"),
+    Index("dictionary_packing", "organization_id", "packing", unique=True),
+)
+
 event = Table(
     "event",
     metadata,

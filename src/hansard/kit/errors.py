@@ -23,6 +23,10 @@ class HansardError(Exception):
         return {}
 
 
+class Damaged(HansardError):
+    """What is stored cannot be read, and no request can help it."""
+
+
 class Invalid(HansardError):
     """A value whose meaning is wrong although its form is right (wire contract 1.4: 400 with a text)."""
 

@@ -17,6 +17,7 @@ from sqlalchemy import Connection, Table, bindparam, delete, or_, select, update
 from hansard.db.counters import next_numbers
 from hansard.db.hot import insert_rows, upsert_rows
 from hansard.db.tables import body, change, child, event, label, session
+from hansard.resources.sessions.dictionaries import get_newest_dictionary
 from hansard.resources.sessions.header import (
     TALK_KINDS,
     Header,
@@ -28,7 +29,7 @@ from hansard.resources.sessions.header import (
 )
 from hansard.resources.sessions.histograms import Cell, Counts, add_counts, count_latencies, day_of
 from hansard.resources.sessions.labelling import label_row, shown_label_id
-from hansard.resources.sessions.packing import PACKING, packed
+from hansard.resources.sessions.packing import Dictionary, packed
 from hansard.resources.sessions.response import RESPONSE_KINDS, response_p95_ms
 from hansard.resources.sessions.snapshots import snapshot_ids
 from hansard.resources.sessions.store import find_bodies, find_rows, has_any
@@ -355,7 +356,7 @@ def _write_children(db: Connection, organization_id: int, drafts: Sequence[_Draf
     bodies, rows, unrowed, unpacked = [], [], [], []
     for draft in drafts:
         if draft.row["ended_at"]:
-            bodies.append(_body_row(organization_id, draft.id, draft.children))
+            bodies.append(draft)
             if draft.before and not draft.was_packed:
                 unrowed.append(draft.id)
             continue
@@ -367,16 +368,22 @@ def _write_children(db: Connection, organization_id: int, drafts: Sequence[_Draf
         ]
     _remove(db, organization_id, child, unrowed)
     _remove(db, organization_id, body, unpacked)
-    upsert_rows(db, body, bodies)
+    _write_bodies(db, organization_id, bodies)
     insert_rows(db, child, rows)
 
 
-def _body_row(organization_id: int, number: int, children: Sequence[Child]) -> dict[str, Any]:
+def _write_bodies(db: Connection, organization_id: int, drafts: Sequence[_Draft]) -> None:
+    if drafts:
+        newest = get_newest_dictionary(db, organization_id)
+        upsert_rows(db, body, [_body_row(organization_id, draft.id, draft.children, newest) for draft in drafts])
+
+
+def _body_row(organization_id: int, number: int, children: Sequence[Child], dictionary: Dictionary) -> dict[str, Any]:
     return {
         "organization_id": organization_id,
         "session_id": number,
-        "packing": PACKING,
-        "packed": packed(children),
+        "packing": dictionary.packing,
+        "packed": packed(children, dictionary),
     }
 
 

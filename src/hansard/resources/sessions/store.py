@@ -28,6 +28,7 @@ from hansard.kit.listing import (
     read_truth,
     truth,
 )
+from hansard.resources.sessions.dictionaries import get_dictionary
 from hansard.resources.sessions.packing import unpacked
 from hansard.resources.sessions.schemas import Session
 from hansard.resources.sessions.totals import count_all
@@ -253,7 +254,10 @@ def find_bodies(db: Connection, organization_id: int, ids: Sequence[int]) -> dic
     asked = select(body.c.session_id, body.c.packing, body.c.packed).where(
         body.c.organization_id == organization_id, body.c.session_id.in_(ids)
     )
-    return {row.session_id: unpacked(row.packing, row.packed) for row in db.execute(asked)}
+    return {
+        row.session_id: unpacked(row.packed, get_dictionary(db, organization_id, row.packing))
+        for row in db.execute(asked).all()
+    }
 
 
 def find_rows(
