@@ -1,0 +1,13 @@
+"""The search index holds other digests than before: the server reads the record again, newest sessions first."""
+
+from alembic import op
+
+revision = "0008"
+down_revision = "0007"
+
+
+def upgrade() -> None:
+    if op.get_bind().dialect.name == "sqlite":
+        op.execute("INSERT INTO search_words(search_words) VALUES ('delete-all')")
+        op.execute("DELETE FROM search_doc")
+    op.execute("DELETE FROM cursor WHERE name IN ('search', 'search walk')")
