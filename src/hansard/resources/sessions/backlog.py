@@ -26,9 +26,9 @@ from hansard.resources.sessions.words import entries
 LOG = "search"
 WALK = "search walk"
 _MOST_CHANGES = 1000
-_MOST_SESSIONS = 500
+_MOST_SESSIONS = 250
 _AT_ONCE = 50
-_MOST_CHARACTERS = 1_000_000  # so many are written in well under a tenth of a second
+_MOST_CHARACTERS = 500_000  # so many are written in well under a tenth of a second
 
 
 @dataclass(frozen=True)
@@ -46,6 +46,7 @@ class Batch:
     before: Place | None
     after: Place
     documents: Sequence[Document]
+    is_last: bool = False  # whether this was all there was to read
 
 
 def is_behind(db: Connection, organization_id: int) -> bool:
@@ -74,7 +75,8 @@ def find_batch(db: Connection, organization_id: int) -> Batch | None:
         documents = _documents(db, organization_id, list(dict.fromkeys(one.session_id for one in changes)))
         read = {one.session_id for one in documents}
         whole = next((place for place, one in enumerate(changes) if one.session_id not in read), len(changes))
-        return Batch(before, replace(before, seq=changes[whole - 1].seq), documents)
+        is_last = whole == len(changes) < _MOST_CHANGES and before.walk is None
+        return Batch(before, replace(before, seq=changes[whole - 1].seq), documents, is_last)
     if before.walk is None:
         return None
     ids = _ids_below(db, organization_id, before.walk)

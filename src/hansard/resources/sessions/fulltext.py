@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from hashlib import blake2b
+from itertools import chain
 from typing import Any
 
 from sqlalchemy import (
@@ -53,6 +54,7 @@ from hansard.resources.sessions.words import (
 _SESSION_BITS = 40
 _LAST_SESSION = 2**_SESSION_BITS - 1
 _BETWEEN_COLUMNS = "\u00a7"  # no plain text has it
+_ROWS_A_STATEMENT = 50
 _FEW = 2000  # hits that are looked up one by one
 _MOST_PLACES = 255  # of one word, and
 _LAST_PLACE = 3000  # of all, in one tsvector, which holds a megabyte: so many of the longest words there can be
@@ -194,15 +196,16 @@ def _deletion(organization_id: int, document: Document, held: _Held) -> list[tup
     return [_row("delete", organization_id, document.session_id, known)]
 
 
-_INSERT = (
-    "INSERT INTO search_words(search_words, rowid, said_by_user, said_by_agent, done_by_tool) "
-    "VALUES (?, ?, ?, ?, ?) -- a rowid is organization and session"
-)
+def _execute_sqlite(db: Connection, rows: Sequence[tuple[Any, ...]]) -> None:
+    """Many rows a statement: the interpreter lets go of its lock for each, and waits to get it back."""
+    for start in range(0, len(rows), _ROWS_A_STATEMENT):
+        some = rows[start : start + _ROWS_A_STATEMENT]
+        db.exec_driver_sql(_insert(len(some)), tuple(chain.from_iterable(some)))
 
 
-def _execute_sqlite(db: Connection, rows: list[tuple[Any, ...]]) -> None:
-    if rows:
-        db.exec_driver_sql(_INSERT, rows)
+def _insert(count: int) -> str:
+    into = "INSERT INTO search_words(search_words, rowid, said_by_user, said_by_agent, done_by_tool) VALUES "
+    return into + ", ".join(["(?, ?, ?, ?, ?)"] * count) + " -- a rowid is organization and session"
 
 
 def _row(command: str | None, organization_id: int, session_id: int, columns: tuple[str, ...]) -> tuple[Any, ...]:

@@ -26,7 +26,7 @@ class Said(Struct, gc=False):
     started_at: str | None = None
 
 
-class Done(Struct):
+class Done(Struct, gc=False):
     """The data of a tool call, likewise."""
 
     name: str
@@ -35,7 +35,7 @@ class Done(Struct):
     error: Any = None
 
 
-class Message(Struct, tag_field="kind", tag="message"):
+class Message(Struct, tag_field="kind", tag="message", gc=False):
     """Something somebody said."""
 
     id: str
@@ -43,7 +43,7 @@ class Message(Struct, tag_field="kind", tag="message"):
     data: Said
 
 
-class ToolCall(Struct, tag_field="kind", tag="tool_call"):
+class ToolCall(Struct, tag_field="kind", tag="tool_call", gc=False):
     """A tool that was called."""
 
     id: str

@@ -9,8 +9,10 @@ import re
 import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from hashlib import blake2b
 from typing import Any, NamedTuple
+from zlib import crc32
+
+from msgspec import Struct
 
 from hansard.resources.sessions.spoken import Done, Message, Spoken
 
@@ -18,7 +20,7 @@ MOST_CHARACTERS = 64  # of a word; longer ones are told apart by so many
 MOST_PHRASE_WORDS = 64
 PARTS = ("user", "agent", "tool")
 BETWEEN_TEXTS = "\u00a6"  # no word, so no phrase reaches from one text into the next
-_KEY_BYTES = 5
+_KEY_BYTES = 4
 
 # Written without blanks: Thai and Lao, Tibetan, Burmese, Khmer, kana, Han.
 _WITHOUT_BLANKS = (
@@ -87,9 +89,18 @@ def plain(text: str) -> str:
     """
     if not text.isascii():
         text = _NOT_ASCII.sub(lambda some: some[0].translate(_FOLDED), text)
-    if len(text) > MOST_CHARACTERS and max(map(len, text.split()), default=0) > MOST_CHARACTERS:
-        return " ".join(plain_words(text))
-    return text
+    return " ".join(plain_words(text)) if _may_have_a_long_word(text) else text
+
+
+def _may_have_a_long_word(text: str) -> bool:
+    """Goes through a text from blank to blank, as far apart as a word may be long: no word is cut out for it."""
+    start = 0
+    while len(text) - start > MOST_CHARACTERS:
+        blank = text.rfind(" ", start, start + MOST_CHARACTERS + 1)
+        if blank < 0:
+            return True
+        start = blank + 1
+    return False
 
 
 def plain_words(text: str) -> list[str]:
@@ -172,7 +183,7 @@ def _find_values(payload: Any, found: list[str]) -> None:
             _find_values(value, found)
 
 
-class Entry(NamedTuple):
+class Entry(Struct, frozen=True, gc=False):
     """The words of an event, as a plain text. `key` stands for the event's id, in few bytes."""
 
     key: bytes
@@ -186,16 +197,16 @@ def entries(spoken: Iterable[Spoken]) -> list[Entry]:
     for one in spoken:
         part, told = (one.data.role, plain(one.data.text)) if isinstance(one, Message) else ("tool", _done(one.data))
         if _HAS_WORD.search(told):
-            made.append(Entry(blake2b(one.id.encode(), digest_size=_KEY_BYTES).digest(), part, told))
+            made.append(Entry(crc32(one.id.encode()).to_bytes(_KEY_BYTES, "big"), part, told))
     return made
 
 
 def _done(data: Done) -> str:
-    """What a tool was told and answered, as a plain text: those of its values that have words."""
+    """What a tool was told and answered, as a plain text."""
     found = [data.name]
     for payload in (data.arguments, data.result, data.error):
         _find_values(payload, found)
-    return joined([told for told in map(plain, found) if _HAS_WORD.search(told)])
+    return joined(map(plain, found))
 
 
 def joined(parted: Iterable[str]) -> str:
