@@ -20,6 +20,7 @@ from hansard.resources.sessions import fulltext, indexing
 from hansard.resources.sessions.backlog import Backlog, add_batch, find_backlog, find_batch, start_walk
 from hansard.resources.sessions.fulltext import Document, count_documents, remove_all_documents, remove_document
 from hansard.resources.sessions.indexing import Indexer, index_all
+from hansard.resources.sessions.spoken import spoken_of
 from hansard.resources.sessions.store import list_children
 from hansard.resources.sessions.words import entries
 from tests.conftest import House
@@ -294,7 +295,7 @@ def test_what_is_removed_is_found_no_more_however_far_the_index_had_read(house: 
     settle(house, door)
     number = int(search(door, "secret")[1]["session_id"])
     with house.database.reading() as db:
-        gone = Document(number, entries(list_children(db, mine, number)))
+        gone = Document(number, entries(spoken_of(list_children(db, mine, number))))
     for _ in range(2):
         house.database.write(mine, lambda db: remove_document(db, mine, gone))
     assert find(door, "secret") == find(door, "hush") == find(door, "-nothing secret") == ["KEPT"]
@@ -398,7 +399,7 @@ def test_a_long_backlog_is_read_in_small_batches_and_none_is_left_out(
 ) -> None:
     door = house.door()
     mine = door.organization_id
-    monkeypatch.setattr(reading, "_MOST_WORDS", 20)
+    monkeypatch.setattr(reading, "_MOST_CHARACTERS", 120)
     monkeypatch.setattr(reading, "_AT_ONCE", 3)
     house.app.state.indexer.close()
     try:
@@ -427,7 +428,7 @@ def test_a_session_that_is_removed_while_the_index_reads_it_does_not_come_back(h
         door.send([said("RACE", "user", "one more", 2)])
         with house.database.reading() as db:
             batch = find_batch(db, mine)
-            held = Document(1, entries(list_children(db, mine, 1)))
+            held = Document(1, entries(spoken_of(list_children(db, mine, 1))))
         assert batch
 
         def remove(db: Any) -> None:

@@ -7,27 +7,28 @@ reads in a walk over the sessions, newest first, beside the log.
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from itertools import chain
 
 from sqlalchemy import ColumnElement, Connection, delete, func, or_, select
 
 from hansard.db.dialect import lock_organization
 from hansard.db.hot import upsert_rows
-from hansard.db.tables import change, child, cursor, session
+from hansard.db.tables import change, cursor, session
 from hansard.resources.sessions.fulltext import Document, add_documents, remove_all_documents
 from hansard.resources.sessions.store import (
-    find_children,
     find_newest_session,
+    find_spoken,
     get_last_change,
     list_changes_after,
 )
-from hansard.resources.sessions.words import SPOKEN_KINDS, entries
+from hansard.resources.sessions.words import entries
 
 LOG = "search"
 WALK = "search walk"
 _MOST_CHANGES = 1000
-_MOST_SESSIONS = 200
-_AT_ONCE = 25
-_MOST_WORDS = 20_000  # so many are written in well under a tenth of a second, by PostgreSQL too
+_MOST_SESSIONS = 250
+_AT_ONCE = 50
+_MOST_CHARACTERS = 500_000  # so many are written in well under a tenth of a second
 
 
 @dataclass(frozen=True)
@@ -45,6 +46,7 @@ class Batch:
     before: Place | None
     after: Place
     documents: Sequence[Document]
+    is_last: bool = False  # whether this was all there was to read
 
 
 def is_behind(db: Connection, organization_id: int) -> bool:
@@ -73,7 +75,8 @@ def find_batch(db: Connection, organization_id: int) -> Batch | None:
         documents = _documents(db, organization_id, list(dict.fromkeys(one.session_id for one in changes)))
         read = {one.session_id for one in documents}
         whole = next((place for place, one in enumerate(changes) if one.session_id not in read), len(changes))
-        return Batch(before, replace(before, seq=changes[whole - 1].seq), documents)
+        is_last = whole == len(changes) < _MOST_CHANGES and before.walk is None
+        return Batch(before, replace(before, seq=changes[whole - 1].seq), documents, is_last)
     if before.walk is None:
         return None
     ids = _ids_below(db, organization_id, before.walk)
@@ -87,11 +90,10 @@ def _documents(db: Connection, organization_id: int, ids: Sequence[int]) -> list
     count = 0
     for start in range(0, min(len(ids), _MOST_SESSIONS), _AT_ONCE):
         some = ids[start : start + _AT_ONCE]
-        children = find_children(db, organization_id, some, child.c.kind.in_(SPOKEN_KINDS))
-        for number in some:
-            made.append(Document(number, entries(children[number])))
-            count += sum(len(one.words) for one in made[-1].entries)
-        if count >= _MOST_WORDS:
+        spoken = find_spoken(db, organization_id, some)
+        made += [Document(number, entries(spoken[number])) for number in some]
+        count += sum(map(len, chain.from_iterable(one.columns for one in made[start:])))
+        if count >= _MOST_CHARACTERS:
             break
     return made
 

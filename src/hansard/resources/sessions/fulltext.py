@@ -2,8 +2,9 @@
 
 SQLite has one FTS5 table without content. A document is a session; its rowid is organization and session in one
 number, so that a search walks one organization's postings only. PostgreSQL has a row with a tsvector for each session,
-and for a long one several, for a tsvector keeps at most 255 places of a word. Both get the words that `words.py` made,
-and never cut them again. What is in the index is in `search_doc` too; both are written in one transaction.
+and for a long one several, for a tsvector keeps at most 255 places of a word. FTS5 gets plain texts, which it cuts into
+the very words that `words.py` tells apart; a tsvector is made of those words. What is in the index is in `search_doc`
+too; both are written in one transaction.
 """
 
 import logging
@@ -11,6 +12,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from hashlib import blake2b
+from itertools import chain
 from typing import Any
 
 from sqlalchemy import (
@@ -36,12 +38,23 @@ from hansard.db.dialect import is_sqlite
 from hansard.db.hot import upsert_rows
 from hansard.db.tables import search_doc, session
 from hansard.resources.sessions.store import count_sessions
-from hansard.resources.sessions.words import MOST_PHRASE_WORDS, PARTS, Entry, Phrase, keys_of, with_keys
+from hansard.resources.sessions.words import (
+    BETWEEN_TEXTS,
+    MOST_PHRASE_WORDS,
+    PARTS,
+    Entry,
+    Phrase,
+    joined,
+    keys_of,
+    plain_words,
+    with_keys,
+)
 
 # Of the 63 bits of a rowid, 40 are the session's: 10^12 sessions for each of 8 million organizations.
 _SESSION_BITS = 40
 _LAST_SESSION = 2**_SESSION_BITS - 1
-_BETWEEN_TEXTS = "\u00a6"  # no word, so no phrase reaches from one text into the next
+_BETWEEN_COLUMNS = "\u00a7"  # no plain text has it
+_ROWS_A_STATEMENT = 50
 _FEW = 2000  # hits that are looked up one by one
 _MOST_PLACES = 255  # of one word, and
 _LAST_PLACE = 3000  # of all, in one tsvector, which holds a megabyte: so many of the longest words there can be
@@ -59,10 +72,12 @@ class Document:
 
     session_id: int
     entries: list[Entry]
-    digest: bytes = field(init=False)
+    columns: tuple[str, ...] = field(init=False)  # of each of `PARTS`, a plain text
+    digest: bytes = field(init=False)  # of these
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "digest", _digest(self.entries))
+        object.__setattr__(self, "columns", _columns(self.entries))
+        object.__setattr__(self, "digest", _digest(self.columns))
 
 
 @dataclass(frozen=True)
@@ -150,11 +165,12 @@ def _held(db: Connection, organization_id: int, ids: Sequence[int]) -> dict[int,
     return {row.session_id: _Held(bytes(row.digest), bytes(row.keys)) for row in db.execute(asked)}
 
 
-def _digest(entries: Iterable[Entry]) -> bytes:
-    hashed = blake2b(digest_size=8)
-    for one in entries:
-        hashed.update(one.part.encode() + b"\0" + " ".join(one.words).encode() + b"\0\0")
-    return hashed.digest()
+def _columns(entries: Sequence[Entry]) -> tuple[str, ...]:
+    return tuple([joined([one.text for one in entries if one.part == part]) for part in PARTS])
+
+
+def _digest(columns: Iterable[str]) -> bytes:
+    return blake2b(_BETWEEN_COLUMNS.join(columns).encode(), digest_size=8).digest()
 
 
 def _write_sqlite(db: Connection, organization_id: int, documents: Sequence[Document], held: dict[int, _Held]) -> None:
@@ -163,7 +179,7 @@ def _write_sqlite(db: Connection, organization_id: int, documents: Sequence[Docu
         before = held.get(one.session_id)
         if before:
             rows += _deletion(organization_id, one, before)
-        rows.append(_row(None, organization_id, one.session_id, one.entries))
+        rows.append(_row(None, organization_id, one.session_id, one.columns))
     _execute_sqlite(db, rows)
 
 
@@ -173,31 +189,27 @@ def _deletion(organization_id: int, document: Document, held: _Held) -> list[tup
     Where they are others now, because another Python tells letters apart differently, the old ones stay until the index
     is made anew.
     """
-    known = with_keys(document.entries, held.keys)
+    known = _columns(with_keys(document.entries, held.keys))
     if _digest(known) != held.digest:
         _log.warning("The search index holds old words of a session; `hansard search rebuild --empty` clears them.")
         return []
     return [_row("delete", organization_id, document.session_id, known)]
 
 
-_INSERT = (
-    "INSERT INTO search_words(search_words, rowid, said_by_user, said_by_agent, done_by_tool) "
-    "VALUES (?, ?, ?, ?, ?) -- a rowid is organization and session"
-)
+def _execute_sqlite(db: Connection, rows: Sequence[tuple[Any, ...]]) -> None:
+    """Many rows a statement: the interpreter lets go of its lock for each, and waits to get it back."""
+    for start in range(0, len(rows), _ROWS_A_STATEMENT):
+        some = rows[start : start + _ROWS_A_STATEMENT]
+        db.exec_driver_sql(_insert(len(some)), tuple(chain.from_iterable(some)))
 
 
-def _execute_sqlite(db: Connection, rows: list[tuple[Any, ...]]) -> None:
-    if rows:
-        db.exec_driver_sql(_INSERT, rows)
+def _insert(count: int) -> str:
+    into = "INSERT INTO search_words(search_words, rowid, said_by_user, said_by_agent, done_by_tool) VALUES "
+    return into + ", ".join(["(?, ?, ?, ?, ?)"] * count) + " -- a rowid is organization and session"
 
 
-def _row(command: str | None, organization_id: int, session_id: int, entries: Sequence[Entry]) -> tuple[Any, ...]:
-    spoken: dict[str, list[str]] = {part: [] for part in PARTS}
-    for one in entries:
-        if spoken[one.part]:
-            spoken[one.part].append(_BETWEEN_TEXTS)
-        spoken[one.part].extend(one.words)
-    return (command, _first_rowid(organization_id) + session_id, *(" ".join(spoken[part]) for part in _COLUMNS))
+def _row(command: str | None, organization_id: int, session_id: int, columns: tuple[str, ...]) -> tuple[Any, ...]:
+    return (command, _first_rowid(organization_id) + session_id, *columns)
 
 
 def _first_rowid(organization_id: int) -> int:
@@ -211,7 +223,7 @@ def _write_postgres(
     rows = [
         {"organization_id": organization_id, "session_id": one.session_id, "piece": piece, "words": words}
         for one in documents
-        for piece, words in enumerate(_tsvectors(organization_id, one.entries))
+        for piece, words in enumerate(_tsvectors(organization_id, one))
     ]
     if rows:
         db.execute(
@@ -229,16 +241,25 @@ def _remove_postgres(db: Connection, organization_id: int, ids: list[int]) -> No
         db.execute(delete(_postgres_words).where(mine, _postgres_words.c.session_id.in_(ids)))
 
 
-def _tsvectors(organization_id: int, entries: Iterable[Entry]) -> Iterator[str]:
+def _tsvectors(organization_id: int, document: Document) -> Iterator[str]:
     """The words with their places, as PostgreSQL writes a tsvector; a new one where one can hold no more."""
     piece = _Piece()
+    for part, told in zip(PARTS, document.columns, strict=True):
+        piece.add(part, plain_words(told))
+    pieces = [piece] if piece.is_within_limits() else _pieces(document.entries)
+    return (one.written(organization_id) for one in pieces)
+
+
+def _pieces(entries: Iterable[Entry]) -> "Iterator[_Piece]":
+    piece = _Piece()
     for one in entries:
-        for words in _in_reach(one.words):
-            if not piece.takes(words):
-                yield piece.written(organization_id)
-                piece = _Piece()
-            piece.add(one.part, words)
-    yield piece.written(organization_id)
+        for told in one.text.split(BETWEEN_TEXTS):
+            for words in _in_reach(plain_words(told)):
+                if not piece.takes(words):
+                    yield piece
+                    piece = _Piece()
+                piece.add(one.part, words)
+    yield piece
 
 
 def _in_reach(words: Sequence[str]) -> Iterator[Sequence[str]]:
@@ -268,10 +289,14 @@ class _Piece:
             len(self._places.get(word, ())) + count <= _MOST_PLACES for word, count in counts.items()
         )
 
+    def is_within_limits(self) -> bool:
+        return self._last < _LAST_PLACE and max(map(len, self._places.values()), default=0) <= _MOST_PLACES
+
     def add(self, part: str, words: Sequence[str]) -> None:
         weight = _WEIGHTS[part]
         for place, word in enumerate(words, start=self._last + 2):  # a gap, which no phrase reaches over
             self._places.setdefault(word, []).append(f"{place}{weight}")
+        self._places.pop(BETWEEN_TEXTS, None)
         self._last += len(words) + 1
 
     def written(self, organization_id: int) -> str:

@@ -1,4 +1,4 @@
-"""Children and a filter in, hits out: where in a session the words are that were searched for."""
+"""What was said and done and a filter in, hits out: where in a session the words are that were searched for."""
 
 from bisect import bisect_right
 from collections.abc import Sequence
@@ -6,9 +6,9 @@ from datetime import datetime, timedelta
 
 from hansard.resources.sessions.query import SPOKEN, Query, phrases
 from hansard.resources.sessions.schemas import Hit
-from hansard.resources.sessions.turns import in_order, turns
-from hansard.resources.sessions.words import SPOKEN_KINDS, Phrase, Span, Text, places, spans, texts, words
-from hansard.wire import Child, moment_of
+from hansard.resources.sessions.spoken import Message, Spoken
+from hansard.resources.sessions.words import Phrase, Span, Text, letters, places, spans, texts, words
+from hansard.wire import moment_of
 
 MOST_HITS = 3
 _BEFORE = 60  # characters of a snippet before the first word that was found
@@ -21,52 +21,59 @@ def sought_phrases(query: Query) -> list[Phrase]:
     return list(dict.fromkeys(found for one in wanted for found in phrases(one.field, one.values)))
 
 
-def hits(children: Sequence[Child], wanted: Sequence[Phrase], started_at: datetime) -> tuple[int, list[Hit]]:
+def hits(spoken: Sequence[Spoken], wanted: Sequence[Phrase], started_at: datetime) -> tuple[int, list[Hit]]:
     """How many messages and events of tools hold any of the phrases, and the first of them in order of time."""
-    spoken = in_order(child for child in children if child["kind"] in SPOKEN_KINDS)
-    found = sorted(((child, text) for child in spoken if (text := _first(child, wanted))), key=lambda one: _at(one[0]))
+    found = [(_at(one), one, text) for one in spoken if (text := _first(one, wanted))]
     if not found:
         return 0, []
-    said = turns(children)
-    index_of = {turn.id: index for index, turn in enumerate(said)}
-    said_at = [turn.at for turn in said]
-    made = []
-    for child, text in found[:MOST_HITS]:
-        at, data = _at(child), child["data"]
-        is_message = child["kind"] == "message"
-        turn_index = index_of[child["id"]] if is_message else bisect_right(said_at, at) - 1
-        snippet, ranges = _snippet(text, wanted)
-        made.append(
-            Hit(
-                kind="message" if is_message else "tool_call",
-                role=data["role"] if is_message else None,
-                tool_name=None if is_message else data["name"],
-                field=text.field,
-                event_id=child["id"],
-                at=at,
-                offset_s=(at - started_at) / timedelta(seconds=1),
-                turn_index=turn_index if turn_index >= 0 else None,
-                snippet=snippet,
-                ranges=ranges,
-            )
-        )
-    return len(found), made
+    found.sort(key=lambda one: one[0])
+    said = sorted(((_at(one), one.id) for one in spoken if isinstance(one, Message)), key=lambda one: one[0])
+    return len(found), [_hit(*one, wanted, said, started_at) for one in found[:MOST_HITS]]
 
 
-def _first(child: Child, wanted: Sequence[Phrase]) -> Text | None:
+def _hit(
+    at: datetime,
+    one: Spoken,
+    text: Text,
+    wanted: Sequence[Phrase],
+    said: Sequence[tuple[datetime, str]],
+    started_at: datetime,
+) -> Hit:
+    """`said` are the turns, in order of time: when and which message."""
+    is_message = isinstance(one, Message)
+    turn_index = said.index((at, one.id)) if is_message else bisect_right(said, at, key=lambda turn: turn[0]) - 1
+    snippet, ranges = _snippet(text, wanted)
+    return Hit(
+        kind="message" if is_message else "tool_call",
+        role=one.data.role if isinstance(one, Message) else None,
+        tool_name=None if isinstance(one, Message) else one.data.name,
+        field=text.field,
+        event_id=one.id,
+        at=at,
+        offset_s=(at - started_at) / timedelta(seconds=1),
+        turn_index=turn_index if turn_index >= 0 else None,
+        snippet=snippet,
+        ranges=ranges,
+    )
+
+
+def _first(one: Spoken, wanted: Sequence[Phrase]) -> Text | None:
     """The first text of an event that holds a phrase."""
-    for text in texts(child):
-        mine = [one for one in wanted if text.part in one.parts]
-        found = words(text.text) if mine else []
-        if any(places(one, found) for one in mine):
+    for text in texts(one):
+        if any(_holds(text.text, phrase) for phrase in wanted if text.part in phrase.parts):
             return text
     return None
 
 
-def _at(child: Child) -> datetime:
+def _holds(text: str, phrase: Phrase) -> bool:
+    """Whether a text holds a phrase; nearly always its letters are not there, and no word has to be cut out."""
+    return phrase.words[0] in letters(text) and bool(places(phrase, words(text)))
+
+
+def _at(one: Spoken) -> datetime:
     """When a message began to be said, or a tool was called."""
-    began = child["data"].get("started_at") if child["kind"] == "message" else None
-    return moment_of(began or child["at"])
+    began = one.data.started_at if isinstance(one, Message) else None
+    return moment_of(began or one.at)
 
 
 def _snippet(searched: Text, wanted: Sequence[Phrase]) -> tuple[str, list[tuple[int, int]]]:

@@ -16,6 +16,7 @@ from hansard.resources.accounts.store import list_organizations
 from hansard.resources.sessions.backlog import add_batch, find_batch, is_behind
 
 LOOK_EVERY_S = 0.2
+PAUSE_S = 0.4  # after the last batch, while more is being recorded: a few large ones are less work than many small
 LOOK_AT_ALL_EVERY_S = 1.0
 LOOK_AT_EACH_S = 0.05  # so that looking takes a small part of the time, however many there are
 AGAIN_AFTER_S = 1.0  # an error, or another process that does the same work
@@ -63,9 +64,8 @@ class Indexer:
         for organization_id in self._behind():
             if not self._stopped.is_set():
                 outcomes.add(index_batch(self._database, organization_id))
-        if Outcome.WRITTEN in outcomes:
-            return 0.0
-        return AGAIN_AFTER_S if Outcome.OVERTAKEN in outcomes else LOOK_EVERY_S
+        waits = {Outcome.WRITTEN: 0.0, Outcome.CAUGHT_UP: PAUSE_S, Outcome.OVERTAKEN: AGAIN_AFTER_S}
+        return min((waits[one] for one in outcomes if one in waits), default=LOOK_EVERY_S)
 
     def _behind(self) -> list[int]:
         """The organizations with something to read: at once where we wrote it, after a while where others did."""
@@ -85,7 +85,8 @@ class Indexer:
 class Outcome(Enum):
     """What became of an attempt to bring the index on."""
 
-    WRITTEN = "written"
+    WRITTEN = "written"  # and there is more
+    CAUGHT_UP = "caught up"  # written, and that was all
     OVERTAKEN = "overtaken"  # another process wrote the same first
     NOTHING = "nothing"  # there was nothing to read
 
@@ -97,7 +98,9 @@ def index_batch(database: Database, organization_id: int) -> Outcome:
     if batch is None:
         return Outcome.NOTHING
     write = partial(add_batch, organization_id=organization_id, batch=batch)
-    return Outcome.WRITTEN if database.write(organization_id, write) else Outcome.OVERTAKEN
+    if not database.write(organization_id, write):
+        return Outcome.OVERTAKEN
+    return Outcome.CAUGHT_UP if batch.is_last else Outcome.WRITTEN
 
 
 def index_all(database: Database, organization_id: int) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Select, and_, bindparam, false, func, not_, or_, select, tuple_
 
-from hansard.db.tables import child, label, session, snapshot
+from hansard.db.tables import label, session, snapshot
 from hansard.kit.errors import Invalid
 from hansard.kit.ids import find_id
 from hansard.kit.listing import MOST_PER_PAGE, Column, Page, contains, exact, number
@@ -20,10 +20,9 @@ from hansard.resources.sessions.hits import hits, sought_phrases
 from hansard.resources.sessions.order import NEWEST, Cursor, Sort, cursor_behind
 from hansard.resources.sessions.query import SPOKEN, Query, Term, phrases
 from hansard.resources.sessions.schemas import FoundPage, FoundSession, Hit, SearchedSession
-from hansard.resources.sessions.store import FIELDS, SNAPSHOT_OF, find_children
+from hansard.resources.sessions.store import FIELDS, SNAPSHOT_OF, find_spoken
 from hansard.resources.sessions.totals import count_all
 from hansard.resources.sessions.traits import has_trait, list_words
-from hansard.resources.sessions.words import SPOKEN_KINDS
 
 _UNITS_MS = {"": 1000, "ms": 1, "s": 1000, "m": 60_000, "h": 3_600_000, "d": 86_400_000, "w": 7 * 86_400_000}
 _LENGTH = re.compile(r"(\d{1,9}(?:\.\d{1,6})?)(ms|[smhdw]?)")
@@ -91,8 +90,8 @@ def list_hits(
     if not wanted:
         return [(0, []) for _ in found]
     ids = [int(one.session_id or 0) for one in found]
-    children = find_children(db, organization_id, ids, child.c.kind.in_(SPOKEN_KINDS))
-    return [hits(children[number], wanted, one.timestamp) for number, one in zip(ids, found, strict=True)]
+    spoken = find_spoken(db, organization_id, ids)
+    return [hits(spoken[number], wanted, one.timestamp) for number, one in zip(ids, found, strict=True)]
 
 
 def search_sessions(

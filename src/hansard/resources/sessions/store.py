@@ -31,6 +31,7 @@ from hansard.kit.listing import (
 from hansard.resources.sessions.dictionaries import get_dictionary
 from hansard.resources.sessions.packing import unpacked
 from hansard.resources.sessions.schemas import Session
+from hansard.resources.sessions.spoken import SPOKEN_KINDS, Spoken, spoken_in, spoken_of
 from hansard.resources.sessions.totals import count_all
 from hansard.wire import Child
 
@@ -240,13 +241,24 @@ def list_children(db: Connection, organization_id: int, session_id: int) -> list
     return find_rows(db, organization_id, [session_id])[session_id]
 
 
-def find_children(
-    db: Connection, organization_id: int, ids: Sequence[int], *which: ColumnElement[bool]
-) -> dict[int, list[Child]]:
-    """The children of each of these sessions: all of an ended one, of a running one all or `which` of them."""
+def find_children(db: Connection, organization_id: int, ids: Sequence[int]) -> dict[int, list[Child]]:
+    """The children of each of these sessions."""
     found = find_bodies(db, organization_id, ids)
     running = [number for number in ids if number not in found]
-    return found | find_rows(db, organization_id, running, *which) if running else found
+    return found | find_rows(db, organization_id, running) if running else found
+
+
+def find_spoken(db: Connection, organization_id: int, ids: Sequence[int]) -> dict[int, list[Spoken]]:
+    """What was said and done in each of these sessions, in the order of the record: none where there is no session."""
+    columns = [body.c.session_id, body.c.packing, body.c.packed]
+    packed = rows_among(db, organization_id, columns, {"session_id": ids})
+    found = {
+        number: spoken_in(get_dictionary(db, organization_id, packing).decompressed(one))
+        for number, packing, one in packed
+    }
+    running = [number for number in ids if number not in found]
+    rows = find_rows(db, organization_id, running, child.c.kind.in_(SPOKEN_KINDS)) if running else {}
+    return found | {number: list(spoken_of(children)) for number, children in rows.items()}
 
 
 def find_bodies(db: Connection, organization_id: int, ids: Sequence[int]) -> dict[int, list[Child]]:

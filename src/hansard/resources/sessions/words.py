@@ -5,20 +5,22 @@ A word is a run of letters and digits, in small letters and without accents. Scr
 phrase. A phrase lies within one text: a message, a tool's name, or one value of a tool's payload.
 """
 
+import re
 import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from hashlib import blake2b
 from typing import Any, NamedTuple
+from zlib import crc32
 
-from hansard.resources.sessions.turns import in_order
-from hansard.wire import Child
+from msgspec import Struct
+
+from hansard.resources.sessions.spoken import Done, Message, Spoken
 
 MOST_CHARACTERS = 64  # of a word; longer ones are told apart by so many
 MOST_PHRASE_WORDS = 64
-SPOKEN_KINDS = ("message", "tool_call")
 PARTS = ("user", "agent", "tool")
-_KEY_BYTES = 5
+BETWEEN_TEXTS = "\u00a6"  # no word, so no phrase reaches from one text into the next
+_KEY_BYTES = 4
 
 # Written without blanks: Thai and Lao, Tibetan, Burmese, Khmer, kana, Han.
 _WITHOUT_BLANKS = (
@@ -65,11 +67,48 @@ def _letter(one: str) -> str:
 
 
 _FOLDED = _Folded()
+_NOT_ASCII = re.compile(r"[^\x00-\x7f]+")
+_HAS_WORD = re.compile(r"[0-9A-Za-z]|[^\x00-\x7f]")  # of a plain text
+_PLAIN = {code: _folded(chr(code)) for code in range(128)}
+
+
+def letters(text: str) -> str:
+    """A text with its words in their letters, however long, and blanks between them."""
+    return text.translate(_FOLDED)
 
 
 def words(text: str) -> list[str]:
     """The words of a text, in order."""
-    found = text.translate(_FOLDED).split()
+    return _shortened(letters(text).split())
+
+
+def plain(text: str) -> str:
+    """A text with the same words that anybody tells apart who knows ASCII alone, and takes all else for letters.
+
+    Most texts are so already; nothing is done for them, and what is not ASCII in the others is all that is looked at.
+    """
+    if not text.isascii():
+        text = _NOT_ASCII.sub(lambda some: some[0].translate(_FOLDED), text)
+    return " ".join(plain_words(text)) if _may_have_a_long_word(text) else text
+
+
+def _may_have_a_long_word(text: str) -> bool:
+    """Goes through a text from blank to blank, as far apart as a word may be long: no word is cut out for it."""
+    start = 0
+    while len(text) - start > MOST_CHARACTERS:
+        blank = text.rfind(" ", start, start + MOST_CHARACTERS + 1)
+        if blank < 0:
+            return True
+        start = blank + 1
+    return False
+
+
+def plain_words(text: str) -> list[str]:
+    """The words of a plain text; what parts texts is one of them."""
+    return _shortened(text.translate(_PLAIN).split())
+
+
+def _shortened(found: list[str]) -> list[str]:
     if max(map(len, found), default=0) <= MOST_CHARACTERS:
         return found
     return [word[:MOST_CHARACTERS] for word in found]
@@ -114,48 +153,65 @@ class Text(NamedTuple):
     text: str
 
 
-def texts(child: Child) -> Iterator[Text]:
+def texts(one: Spoken) -> Iterator[Text]:
     """What can be searched of an event: what was said, or a tool's name and every value of its payload."""
-    data = child["data"]
-    if child["kind"] == "message":
-        yield Text(data["role"], "text", data["text"])
-    elif child["kind"] == "tool_call":
-        yield Text("tool", "name", data["name"])
-        for field in ("arguments", "result", "error"):
-            for value in _values(data.get(field)):
-                yield Text("tool", field, value)
+    if isinstance(one, Message):
+        yield Text(one.data.role, "text", one.data.text)
+        return
+    yield Text("tool", "name", one.data.name)
+    for field in ("arguments", "result", "error"):
+        for value in _values(getattr(one.data, field)):
+            yield Text("tool", field, value)
 
 
-def _values(payload: Any) -> Iterator[str]:
+def _values(payload: Any) -> list[str]:
+    found: list[str] = []
+    _find_values(payload, found)
+    return found
+
+
+def _find_values(payload: Any, found: list[str]) -> None:
     if isinstance(payload, str):
-        yield payload
+        found.append(payload)
     elif isinstance(payload, (int, float)) and not isinstance(payload, bool):
-        yield str(payload)
+        found.append(str(payload))
     elif isinstance(payload, dict):
         for value in payload.values():
-            yield from _values(value)
+            _find_values(value, found)
     elif isinstance(payload, list):
         for value in payload:
-            yield from _values(value)
+            _find_values(value, found)
 
 
-class Entry(NamedTuple):
-    """The words of one text of an event. `key` stands for the event's id, in few bytes."""
+class Entry(Struct, frozen=True, gc=False):
+    """The words of an event, as a plain text. `key` stands for the event's id, in few bytes."""
 
     key: bytes
     part: str
-    words: Sequence[str]
+    text: str
 
 
-def entries(children: Iterable[Child]) -> list[Entry]:
-    """The words of a session, text by text in the order of the record; texts without a word are left out."""
+def entries(spoken: Iterable[Spoken]) -> list[Entry]:
+    """The words of a session, event by event; what has none is left out."""
     made = []
-    for child in in_order(one for one in children if one["kind"] in SPOKEN_KINDS):
-        key = blake2b(child["id"].encode(), digest_size=_KEY_BYTES).digest()
-        for part, _, text in texts(child):
-            if found := words(text):
-                made.append(Entry(key, part, found))
+    for one in spoken:
+        part, told = (one.data.role, plain(one.data.text)) if isinstance(one, Message) else ("tool", _done(one.data))
+        if _HAS_WORD.search(told):
+            made.append(Entry(crc32(one.id.encode()).to_bytes(_KEY_BYTES, "big"), part, told))
     return made
+
+
+def _done(data: Done) -> str:
+    """What a tool was told and answered, as a plain text."""
+    found = [data.name]
+    for payload in (data.arguments, data.result, data.error):
+        _find_values(payload, found)
+    return joined(map(plain, found))
+
+
+def joined(parted: Iterable[str]) -> str:
+    """Plain texts as one."""
+    return f" {BETWEEN_TEXTS} ".join(parted)
 
 
 def keys_of(given: Iterable[Entry]) -> bytes:

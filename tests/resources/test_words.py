@@ -1,0 +1,96 @@
+"""Words told apart by the quick way as by the slow one, and read from a body as from its children."""
+
+# ruff: noqa: RUF001 - other alphabets are what is tested
+import json
+import random
+import sqlite3
+import sys
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pydantic_core import to_json
+
+from hansard.resources.sessions.spoken import spoken_in, spoken_of
+from hansard.resources.sessions.words import Entry, entries, plain, plain_words, words
+from hansard.wire import Child
+
+HOSTILE = st.text(
+    st.one_of(
+        st.characters(codec="utf-8"), st.sampled_from(" aZ09-_'\"\0\t\n\x1f\x7fé\u0301ßİıſ你¦§\u200b\u200d\ufe0f½ﷺ")
+    ),
+    max_size=200,
+)
+
+
+def cut_by_fts5(text: str) -> list[str]:
+    """The words that SQLite itself tells apart."""
+    db = sqlite3.connect(":memory:")
+    db.execute('CREATE VIRTUAL TABLE told USING fts5(said, tokenize="ascii")')
+    db.execute("CREATE VIRTUAL TABLE seen USING fts5vocab(told, instance)")
+    db.execute("INSERT INTO told VALUES (?)", [text])
+    found = [row[0] for row in db.execute("SELECT term FROM seen ORDER BY offset")]
+    db.close()
+    return found
+
+
+@settings(max_examples=200, deadline=None)
+@given(HOSTILE)
+def test_a_plain_text_has_the_same_words_by_every_way_of_telling_them_apart(text: str) -> None:
+    assert plain_words(plain(text)) == words(text)
+    assert cut_by_fts5(plain(text)) == words(text)
+
+
+@pytest.mark.parametrize("count", [63, 64, 65, 66, 200])
+@pytest.mark.parametrize("letter", ["a", "Z", "é", "я", "-"])
+@pytest.mark.parametrize("around", ["{}", "x {} y", "{}\t{}", "-{}-", "a b {} " + "c" * 64, " " * 70 + "{}"])
+def test_a_long_word_is_cut_alike(count: int, letter: str, around: str) -> None:
+    text = around.format(letter * count, letter * count)
+    assert cut_by_fts5(plain(text)) == plain_words(plain(text)) == words(text)
+
+
+@pytest.mark.long
+def test_every_character_there_is_is_told_apart_alike() -> None:
+    some = [chr(code) for code in range(0x30000) if not 0xD800 <= code < 0xE000]
+    for start in range(0, len(some), 500):
+        text = "".join(f"a{one}B " for one in some[start : start + 500])
+        assert cut_by_fts5(plain(text)) == words(text), (start, sys.version)
+
+
+NUMBERS = [0, -1, 1.5, 1e22, 10**30, float("inf"), float("nan")]
+VALUES: list[Any] = ["", "-", "ok", "ÉTÉ", None, True, [], {}, ["a", ["b"]], {"k": {"k": "v"}}, *NUMBERS]
+
+
+def children(dice: random.Random) -> list[Child]:
+    made: list[Child] = []
+    for number in range(dice.randint(0, 12)):
+        kind = dice.choice(["message", "tool_call", "latency", "event", "session.update", "usage", "label"])
+        data: dict[str, Any] = {"role": dice.choice(("user", "agent")), "text": "Hello, É"}
+        if kind == "tool_call":
+            given = dice.sample(("arguments", "result", "error", "call_id"), dice.randint(0, 4))
+            data = {"name": "find_slot", **{name: dice.choice(VALUES) for name in given}}
+        elif kind != "message":
+            data = {"text": 5, "role": None, "name": [1], "data": {"kind": "message"}, "x": dice.choice(VALUES)}
+        made.append({"id": f"id{number}", "kind": kind, "at": "2026-11-22T10:00:00.000000Z", "data": data})
+    return made
+
+
+def told(spoken: Any) -> list[Entry]:
+    return entries(spoken)
+
+
+@pytest.mark.parametrize("seed", range(300))
+def test_a_body_is_read_as_its_children_are(seed: int) -> None:
+    given = children(random.Random(seed))
+    expected = list(spoken_of(given))
+    assert repr(spoken_in(to_json(given))) == repr(expected)
+    assert told(spoken_in(to_json(given))) == told(expected)
+    if "Infinity" not in (text := json.dumps(given)) and "NaN" not in text:
+        assert told(spoken_in(text.encode())) == told(expected)
+
+
+def test_a_kind_that_is_new_is_passed_over() -> None:
+    said = b'{"id":"b","kind":"message","at":"x","data":{"role":"user","text":"hi"}}'
+    body = b'[{"id":"a","kind":"hologram","at":"x","data":{}},' + said + b"]"
+    assert [one.text for one in told(spoken_in(body))] == ["hi"]
