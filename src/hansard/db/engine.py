@@ -145,7 +145,10 @@ def sqlite_engine(url: URL, *, writing: bool) -> Engine:
             connection.execute(f"PRAGMA {pragma}")
 
     def begin(connection: Connection) -> None:
-        connection.exec_driver_sql("BEGIN IMMEDIATE" if writing else "BEGIN")
+        if writing:
+            connection.exec_driver_sql("BEGIN IMMEDIATE")
+        else:
+            connection.connection.execute("BEGIN")  # which waits for nothing, and by this way costs nothing
 
     event.listen(engine, "connect", prepare)
     event.listen(engine, "begin", begin)

@@ -57,7 +57,12 @@ def packed(children: Sequence[Child]) -> bytes:
 
 def unpacked(packing: int, body: bytes) -> list[Child]:
     """The children of a body, in the order of the record. `packing` is the number it was stored with."""
-    return cast("list[Child]", from_json(zstd.decompress(body, zstd_dict=_dictionary(packing))))
+    return cast("list[Child]", from_json(inflated(packing, body)))
+
+
+def inflated(packing: int, body: bytes) -> bytes:
+    """The same as the JSON that was packed: a list, in the order of the record."""
+    return zstd.decompress(body, zstd_dict=_dictionary(packing))
 
 
 @cache
