@@ -1,4 +1,4 @@
-"""What a route asks for to know who is there: `Reader`, `Ingester`, `Anybody`; `reading`, for those that only read."""
+"""What a route asks for to know who is there: `Reader`, `Ingester`, `Anybody`; `reading` for those that only read."""
 
 import inspect
 from collections.abc import Awaitable, Callable
@@ -95,12 +95,26 @@ async def _asking(request: Request, key: Key) -> _Asking:
     return _Asking(key, await readers(request))
 
 
-def reading(route: Callable[Concatenate[Connection, Caller, P], T]) -> Callable[..., Awaitable[Response]]:
+Route = Callable[Concatenate[Connection, Caller, P], T]
+
+
+def reading(route: Route[P, T]) -> Callable[..., Awaitable[Response]]:
     """Make a route of a function that reads: of `(db, caller, …)`, where the caller's key has the scope `read`.
 
     To look the key up, to read and to write the answer are done by one thread in one view of the database: every
     change of threads takes longer than each of them. A route that gives `Json` names its `response_model` itself.
     """
+    return _answering(route, Readers.read)
+
+
+def looking_up(route: Route[P, T]) -> Callable[..., Awaitable[Response]]:
+    """The same of one that only takes a few rows by their keys and gives them as they are (`Readers.look_up`)."""
+    return _answering(route, Readers.look_up)
+
+
+def _answering(
+    route: Route[P, T], read: Callable[[Readers, Callable[[Connection], Response]], Awaitable[Response]]
+) -> Callable[..., Awaitable[Response]]:
     shown = inspect.signature(route)
     write = writer_of(shown.return_annotation)
 
@@ -109,7 +123,7 @@ def reading(route: Callable[Concatenate[Connection, Caller, P], T]) -> Callable[
         def work(db: Connection) -> Response:
             return write(route(db, _with(_holder(db, asking.key), Scope.READ), *given, **named))
 
-        return await asking.readers.read(work)
+        return await read(asking.readers, work)
 
     first = inspect.Parameter("asking", inspect.Parameter.KEYWORD_ONLY, annotation=Annotated[_Asking, Depends(_asking)])
     rest = [one.replace(kind=inspect.Parameter.KEYWORD_ONLY) for one in list(shown.parameters.values())[2:]]

@@ -9,7 +9,7 @@ from hansard.db.access import Now
 from hansard.kit.answers import Json, written
 from hansard.kit.errors import Invalid, NotFound
 from hansard.kit.listing import LAST_PAGE, MOST_PER_PAGE, Asked, Page, asked
-from hansard.resources.accounts.access import reading
+from hansard.resources.accounts.access import looking_up, reading
 from hansard.resources.accounts.schemas import Caller
 from hansard.resources.sessions import search, store
 from hansard.resources.sessions.dialog import dialog
@@ -62,14 +62,14 @@ def session_transcript_get_by_id(db: Connection, caller: Caller, session_id: Ses
 
 
 @router.get("/api/v1/sessions/full-summary/{session_id}", tags=["sessions"])
-@reading
+@looking_up
 def session_full_summary_get_by_id(db: Connection, caller: Caller, session_id: SessionId) -> SessionSummaryResponse:
     """Summary and rating, null until something wrote them."""
     return SessionSummaryResponse(**store.get_summary(db, caller.organization_id, session_id))
 
 
 @router.get("/api/v1/sessions/summary/{session_id}", include_in_schema=False)
-@reading
+@looking_up
 def session_summary_get_by_id(db: Connection, caller: Caller, session_id: SessionId) -> str:
     """The summary alone, where clients of before April 2025 look for it; empty until something wrote one."""
     return store.get_summary(db, caller.organization_id, session_id)["summary"] or ""
@@ -92,7 +92,7 @@ def session_timeline_get_by_id(db: Connection, caller: Caller, session_id: Sessi
 
 
 @router.get("/api/v1/sessions/{session_id}", tags=["sessions"], response_model_by_alias=False)
-@reading
+@looking_up
 def session_get_by_id(db: Connection, caller: Caller, session_id: SessionId) -> Session:
     """One session, test or not."""
     return store.get_session(db, caller.organization_id, session_id)
@@ -205,7 +205,7 @@ def search_sessions(
     response_model=SessionRecord,
     response_model_by_alias=False,
 )
-@reading
+@looking_up
 def get_session_record(db: Connection, caller: Caller, session_id: SessionId) -> Json:
     """The session whole: its fields, the keys nobody knows, and every event as it was sent."""
     return store.get_record(db, caller.organization_id, session_id)
