@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 from hansard.resources.sessions.query import SPOKEN, Query, phrases
 from hansard.resources.sessions.schemas import Hit
-from hansard.resources.sessions.turns import in_order, turns
+from hansard.resources.sessions.turns import in_order
 from hansard.resources.sessions.words import SPOKEN_KINDS, Phrase, Span, Text, places, spans, texts, words
 from hansard.wire import Child, moment_of
 
@@ -23,18 +23,19 @@ def sought_phrases(query: Query) -> list[Phrase]:
 
 def hits(children: Sequence[Child], wanted: Sequence[Phrase], started_at: datetime) -> tuple[int, list[Hit]]:
     """How many messages and events of tools hold any of the phrases, and the first of them in order of time."""
-    spoken = in_order(child for child in children if child["kind"] in SPOKEN_KINDS)
-    found = sorted(((child, text) for child in spoken if (text := _first(child, wanted))), key=lambda one: _at(one[0]))
+    spoken = sorted(in_order(child for child in children if child["kind"] in SPOKEN_KINDS), key=_began)
+    found = [(child, text) for child in spoken if (text := _first(child, wanted))]
     if not found:
         return 0, []
-    said = turns(children)
-    index_of = {turn.id: index for index, turn in enumerate(said)}
-    said_at = [turn.at for turn in said]
+    said = [child for child in spoken if child["kind"] == "message"]
+    index_of = {child["id"]: index for index, child in enumerate(said)}
+    said_at = [_began(child) for child in said]
     made = []
     for child, text in found[:MOST_HITS]:
-        at, data = _at(child), child["data"]
+        began, data = _began(child), child["data"]
+        at = moment_of(began)
         is_message = child["kind"] == "message"
-        turn_index = index_of[child["id"]] if is_message else bisect_right(said_at, at) - 1
+        turn_index = index_of[child["id"]] if is_message else bisect_right(said_at, began) - 1
         snippet, ranges = _snippet(text, wanted)
         made.append(
             Hit(
@@ -56,17 +57,25 @@ def hits(children: Sequence[Child], wanted: Sequence[Phrase], started_at: dateti
 def _first(child: Child, wanted: Sequence[Phrase]) -> Text | None:
     """The first text of an event that holds a phrase."""
     for text in texts(child):
-        mine = [one for one in wanted if text.part in one.parts]
+        mine = [one for one in wanted if text.part in one.parts and _may_hold(text.text, one)]
         found = words(text.text) if mine else []
         if any(places(one, found) for one in mine):
             return text
     return None
 
 
-def _at(child: Child) -> datetime:
-    """When a message began to be said, or a tool was called."""
+def _may_hold(text: str, wanted: Phrase) -> bool:
+    """False where a look at the letters is enough: those of plain English become words as they stand, but small."""
+    if not text.isascii():
+        return True
+    small = text.lower()
+    return all(word in small for word in wanted.words)
+
+
+def _began(child: Child) -> str:
+    """When a message began to be said, or a tool was called: instants of fixed width, in order as texts."""
     began = child["data"].get("started_at") if child["kind"] == "message" else None
-    return moment_of(began or child["at"])
+    return str(began or child["at"])
 
 
 def _snippet(searched: Text, wanted: Sequence[Phrase]) -> tuple[str, list[tuple[int, int]]]:
