@@ -19,6 +19,7 @@ from hansard import __version__
 from hansard.console.render import error_page
 from hansard.console.routes import ROUTERS as PAGES
 from hansard.console.throttle import Throttle
+from hansard.db.access import Readers
 from hansard.db.counters import take_turn
 from hansard.db.engine import Database
 from hansard.kit.blobs import open_blobs
@@ -71,10 +72,10 @@ def create_app(
     app.state.trainer = Trainer(database, clock)
     app.state.demo = demo
     app.state.throttle = Throttle()
-    app.state.turns = asyncio.Semaphore(database.most_reading)
+    app.state.readers = Readers(database)
     app.add_api_route("/healthz", healthz, methods=["GET"], tags=["hansard"])
     for router in (*ROUTERS, *PAGES):
-        app.include_router(router)
+        app.router.routes.extend(router.routes)  # beside each other: to look within routers takes three times as long
     app.add_api_route("/api/v1/{path:path}", not_available, methods=_ALL_METHODS, include_in_schema=False)
     app.add_exception_handler(HansardError, _say)
     app.add_exception_handler(RequestValidationError, _say_malformed)
@@ -112,6 +113,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     await asyncio.to_thread(app.state.listener.close)
     await asyncio.to_thread(app.state.indexer.close)
     await asyncio.to_thread(app.state.trainer.close)
+    app.state.readers.close()
     sweeper.cancel()
     with contextlib.suppress(asyncio.CancelledError):
         await sweeper

@@ -5,10 +5,11 @@ thread, which takes longer than most of them.
 """
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, TypeVar
 
 from fastapi import Depends, Request
 from fastapi.concurrency import contextmanager_in_threadpool
@@ -16,6 +17,63 @@ from sqlalchemy import Connection
 
 from hansard.db.engine import POOL_WAIT_S, Database
 from hansard.kit.errors import Busy
+
+T = TypeVar("T")
+
+
+class Readers:
+    """The turns in which requests read, and a thread for each of them.
+
+    Who waits for a connection waits in the event loop: in a thread it would keep the very threads busy that those
+    who have one need to go on.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._turns = asyncio.Semaphore(database.most_reading)
+        self._threads = ThreadPoolExecutor(database.most_reading, "hansard-reader")
+        self._here: Connection | None = None
+
+    async def read(self, work: Callable[[Connection], T]) -> T:
+        """What `work` makes of one consistent view of the database, in a thread. Raises Busy."""
+        async with self.turn():
+            return await asyncio.get_running_loop().run_in_executor(self._threads, self._read, work)
+
+    async def look_up(self, work: Callable[[Connection], T]) -> T:
+        """The same for a few rows by their keys: where the database is a file, that takes less time than a change of
+        threads, and is done at once, on a connection that nobody else has.
+        """
+        if not self._database.folder:
+            return await self.read(work)
+        if self._here is None:
+            self._here = self._database.reader.connect()
+        with self._here.begin():
+            return work(self._here)
+
+    def _read(self, work: Callable[[Connection], T]) -> T:
+        with self._database.reading() as db:
+            return work(db)
+
+    @asynccontextmanager
+    async def turn(self) -> AsyncIterator[None]:
+        """One of the turns, waited for `POOL_WAIT_S` seconds at most. Raises Busy."""
+        try:
+            if self._turns.locked():
+                await asyncio.wait_for(self._turns.acquire(), POOL_WAIT_S)
+            else:
+                await self._turns.acquire()  # at once; to wait within a time begins a task
+        except TimeoutError:
+            raise Busy("Too many requests are being answered; try again in a moment.") from None
+        try:
+            yield
+        finally:
+            self._turns.release()
+
+    def close(self) -> None:
+        """Let the threads end, and the connection."""
+        self._threads.shutdown()
+        if self._here:
+            self._here.close()
 
 
 async def _database(request: Request) -> Database:
@@ -27,27 +85,17 @@ async def _database(request: Request) -> Database:
 Storage = Annotated[Database, Depends(_database)]
 
 
+async def readers(request: Request) -> Readers:
+    """The turns and threads of this server."""
+    found = request.app.state.readers
+    assert isinstance(found, Readers)  # noqa: S101 - for the type checker; create_app put it there
+    return found
+
+
 async def _reading(request: Request, database: Storage) -> AsyncIterator[Connection]:
-    """A view of the database for the whole of a request.
-
-    Who waits for a connection waits in the event loop: in a thread it would keep the very threads busy that those
-    who have one need to go on.
-    """
-    async with _turn(request.app.state.turns), contextmanager_in_threadpool(database.reading()) as db:
+    """A view of the database for the whole of a request."""
+    async with (await readers(request)).turn(), contextmanager_in_threadpool(database.reading()) as db:
         yield db
-
-
-@asynccontextmanager
-async def _turn(turns: asyncio.Semaphore) -> AsyncIterator[None]:
-    """One of the turns, waited for `POOL_WAIT_S` seconds at most. Raises Busy."""
-    try:
-        await asyncio.wait_for(turns.acquire(), POOL_WAIT_S)
-    except TimeoutError:
-        raise Busy("Too many requests are being answered; try again in a moment.") from None
-    try:
-        yield
-    finally:
-        turns.release()
 
 
 async def _now(request: Request) -> datetime:

@@ -144,11 +144,12 @@ def sqlite_engine(url: URL, *, writing: bool) -> Engine:
         ):
             connection.execute(f"PRAGMA {pragma}")
 
-    def begin(connection: Connection) -> None:
-        connection.exec_driver_sql("BEGIN IMMEDIATE" if writing else "BEGIN")
+    def begin(connection: Any) -> None:
+        connection.execute("BEGIN IMMEDIATE" if writing else "BEGIN")
 
     event.listen(engine, "connect", prepare)
-    event.listen(engine, "begin", begin)
+    # Not a listener: where there is one, the framework looks for more of them at every statement.
+    engine.dialect.do_begin = begin  # type: ignore[assignment]
     return engine
 
 

@@ -1,11 +1,12 @@
-"""Statements that run for every request of a recorder, worked out once for each database and not once a request."""
+"""Statements that run for every request, worked out once for each database and not once a request."""
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from sqlalchemy import Column, Connection, Table
+from sqlalchemy import Boolean, Column, Connection, Dialect, Select, Table, TypeDecorator
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import DBAPIError
+from sqlalchemy.types import TypeEngine
 
 from hansard.db.dialect import is_sqlite
 
@@ -17,8 +18,17 @@ class _Statement(NamedTuple):
     parts: tuple[tuple[str, Callable[[Any], Any] | None], ...]
 
 
+class _Selection(NamedTuple):
+    """SQL as the driver takes it, up to its last condition; the names of its columns, and what makes values of some."""
+
+    sql: str
+    names: tuple[str, ...]
+    fits: tuple[tuple[str, Callable[[Any], Any]], ...]
+
+
 _COPY_FROM = 50  # rows; with fewer, COPY is no faster than INSERT
 _made: dict[tuple[str, ...], _Statement] = {}
+_selections: dict[tuple[str, Select[Any]], _Selection] = {}
 
 
 def insert_rows(db: Connection, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
@@ -62,6 +72,31 @@ def rows_among(
     sql = f"SELECT {', '.join(one.name for one in columns)} FROM {table} WHERE organization_id = {mark}{wanted}"  # noqa: S608 - names of our own tables
     given = (organization_id, *(value for values in among.values() for value in values))
     return list(db.exec_driver_sql(sql, given))
+
+
+def rows_by_id(
+    db: Connection, chosen: Select[Any], organization_id: int, key: Column[Any], ids: Sequence[int]
+) -> list[dict[str, Any]]:
+    """The rows of an organization whose `key` is one of `ids`, in no order, by the names of the columns.
+
+    `chosen` is kept for ever, so it must be made once: a select whose only parameter, `mine`, is the organization.
+    """
+    made = _selection(db, chosen)
+    if is_sqlite(db):
+        sql = f"{made.sql} AND {key.table.name}.{key.name} IN ({', '.join('?' * len(ids))})"
+        found = db.exec_driver_sql(sql, (organization_id, *ids))
+    else:
+        sql = f"{made.sql} AND {key.table.name}.{key.name} = ANY(%(ids)s::bigint[])"
+        found = db.exec_driver_sql(sql, {"mine": organization_id, "ids": list(ids)})
+    rows: Any = found.cursor  # the names of so many columns take longer to look up than the rows
+    return [_fitted(dict(zip(made.names, row, strict=True)), made.fits) for row in rows.fetchall()]
+
+
+def _fitted(row: dict[str, Any], fits: Iterable[tuple[str, Callable[[Any], Any]]]) -> dict[str, Any]:
+    for name, fit in fits:
+        if (value := row[name]) is not None:
+            row[name] = fit(value)
+    return row
 
 
 def _copy(db: Connection, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
@@ -111,3 +146,21 @@ def _make(db: Connection, table: Table, names: tuple[str, ...], key: tuple[str, 
     order = compiled.positiontup or names
     types = {name: table.c[name].type.dialect_impl(db.dialect) for name in order}
     return _Statement(str(compiled), tuple((name, types[name].bind_processor(db.dialect)) for name in order))
+
+
+def _selection(db: Connection, chosen: Select[Any]) -> _Selection:
+    place = (db.dialect.name, chosen)
+    if place not in _selections:
+        columns = list(chosen.selected_columns)
+        fits = tuple((one.name, fit) for one in columns if (fit := _fit_of(one.type, db.dialect)))
+        _selections[place] = _Selection(
+            str(chosen.compile(dialect=db.dialect)), tuple(one.name for one in columns), fits
+        )
+    return _selections[place]
+
+
+def _fit_of(kept: TypeEngine[Any], dialect: Dialect) -> Callable[[Any], Any] | None:
+    """What makes a value of a column out of the driver's; None for numbers and texts, which are the same."""
+    if not isinstance(kept, Boolean | TypeDecorator):
+        return None
+    return kept.dialect_impl(dialect).result_processor(dialect, None)

@@ -260,9 +260,14 @@ def _count(db: Connection, matching: Select[Any]) -> int:
 
 
 def as_page(items: list[Item], total: int, asked: Asked) -> Page[Item]:
-    """Put items into the envelope. With `limit=0` the number of pages means nothing and is null."""
+    """Put items into the envelope."""
+    return Page(**page_fields(items, total, asked))
+
+
+def page_fields(items: list[Item], total: int, asked: Asked) -> dict[str, Any]:
+    """The fields of the envelope. With `limit=0` the number of pages means nothing and is null."""
     pages = math.ceil(total / asked.limit) if asked.limit else None
-    return Page(items=items, page=asked.page, page_size=asked.limit, total_pages=pages, total_count=total)
+    return {"items": items, "page": asked.page, "page_size": asked.limit, "total_pages": pages, "total_count": total}
 
 
 def chosen(row: Mapping[str, Any] | RowMapping, asked: Asked, always: Collection[str]) -> dict[str, Any]:

@@ -1,32 +1,50 @@
-"""What a route asks for to know who is there: `Reader`, `Ingester`, `Anybody`."""
+"""What a route asks for to know who is there: `Reader`, `Ingester`, `Anybody`; `reading` for those that only read."""
 
-from typing import Annotated
+import inspect
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from functools import wraps
+from typing import Annotated, Concatenate, ParamSpec, TypeVar
 
-from fastapi import Depends, Security
+from fastapi import Depends, Request, Response, Security
 from fastapi.security import APIKeyHeader, HTTPAuthorizationCredentials, HTTPBearer
+from sqlalchemy import Connection
 
-from hansard.db.access import Storage
+from hansard.db.access import Readers, Storage, readers
+from hansard.kit.answers import Json, writer_of
 from hansard.kit.errors import NotAllowed, NotSignedIn
 from hansard.resources.accounts.schemas import Caller, Scope
 from hansard.resources.accounts.store import find_caller
 
 HEADER = "Syllable-API-Key"
+P = ParamSpec("P")
+T = TypeVar("T")
 
-_header = APIKeyHeader(name=HEADER, auto_error=False)
 _bearer = HTTPBearer(auto_error=False)
 
 
-def anybody_or_nobody(
-    database: Storage,
-    key: Annotated[str | None, Security(_header)],
-    bearer: Annotated[HTTPAuthorizationCredentials | None, Security(_bearer)],
-) -> Caller | None:
+class _EitherHeader(APIKeyHeader):
+    """The key in either header; empty when there is none. To ask for both by themselves would be two steps more."""
+
+    async def __call__(  # type: ignore[override]
+        self, request: Request, bearer: Annotated[HTTPAuthorizationCredentials | None, Security(_bearer)]
+    ) -> str:
+        return await super().__call__(request) or (bearer.credentials if bearer else "")
+
+
+Key = Annotated[str, Security(_EitherHeader(name=HEADER, scheme_name="APIKeyHeader", auto_error=False))]
+
+
+def anybody_or_nobody(database: Storage, key: Key) -> Caller | None:
     """Whoever holds the key in either header; None when there is none. Raises NotSignedIn for a bad one."""
-    given = key or (bearer.credentials if bearer else "")
-    if not given:
+    if not key:
         return None
     with database.reading() as db:
-        caller = find_caller(db, given)
+        return _holder(db, key)
+
+
+def _holder(db: Connection, key: str) -> Caller:
+    caller = find_caller(db, key)
     if caller is None:
         raise NotSignedIn("This API key is not known here, or it was revoked.")
     return caller
@@ -34,8 +52,12 @@ def anybody_or_nobody(
 
 async def _anybody(caller: Annotated[Caller | None, Depends(anybody_or_nobody)]) -> Caller:
     if caller is None:
-        raise NotSignedIn(f"Send an API key in the header {HEADER}.")
+        raise _without_key()
     return caller
+
+
+def _without_key() -> NotSignedIn:
+    return NotSignedIn(f"Send an API key in the header {HEADER}.")
 
 
 Anybody = Annotated[Caller, Depends(_anybody)]
@@ -57,3 +79,54 @@ def _with(caller: Caller, scope: Scope) -> Caller:
 
 Reader = Annotated[Caller, Depends(_reader)]
 Ingester = Annotated[Caller, Depends(_ingester)]
+
+
+@dataclass(frozen=True)
+class _Asking:
+    """A key that is not looked up yet, and where to read."""
+
+    key: str
+    readers: Readers
+
+
+async def _asking(request: Request, key: Key) -> _Asking:
+    if not key:
+        raise _without_key()
+    return _Asking(key, await readers(request))
+
+
+Route = Callable[Concatenate[Connection, Caller, P], T]
+
+
+def reading(route: Route[P, T]) -> Callable[..., Awaitable[Response]]:
+    """Make a route of a function that reads: of `(db, caller, …)`, where the caller's key has the scope `read`.
+
+    To look the key up, to read and to write the answer are done by one thread in one view of the database: every
+    change of threads takes longer than each of them. A route that gives `Json` names its `response_model` itself.
+    """
+    return _answering(route, Readers.read)
+
+
+def looking_up(route: Route[P, T]) -> Callable[..., Awaitable[Response]]:
+    """The same of one that only takes a few rows by their keys and gives them as they are (`Readers.look_up`)."""
+    return _answering(route, Readers.look_up)
+
+
+def _answering(
+    route: Route[P, T], read: Callable[[Readers, Callable[[Connection], Response]], Awaitable[Response]]
+) -> Callable[..., Awaitable[Response]]:
+    shown = inspect.signature(route)
+    write = writer_of(shown.return_annotation)
+
+    @wraps(route)
+    async def answering(asking: _Asking, *given: P.args, **named: P.kwargs) -> Response:
+        def work(db: Connection) -> Response:
+            return write(route(db, _with(_holder(db, asking.key), Scope.READ), *given, **named))
+
+        return await read(asking.readers, work)
+
+    first = inspect.Parameter("asking", inspect.Parameter.KEYWORD_ONLY, annotation=Annotated[_Asking, Depends(_asking)])
+    rest = [one.replace(kind=inspect.Parameter.KEYWORD_ONLY) for one in list(shown.parameters.values())[2:]]
+    told = Response if shown.return_annotation is Json else shown.return_annotation
+    answering.__signature__ = shown.replace(parameters=[first, *rest], return_annotation=told)  # type: ignore[attr-defined]
+    return answering

@@ -5,7 +5,7 @@ import os
 from collections.abc import Iterable
 from datetime import datetime
 
-from sqlalchemy import Connection, RowMapping, select, update
+from sqlalchemy import Connection, RowMapping, bindparam, select, update
 
 from hansard.db.counters import next_numbers
 from hansard.db.tables import api_key, organization
@@ -15,6 +15,10 @@ from hansard.resources.accounts.schemas import ApiKey, Caller, Organization, Sco
 
 # Keys are looked up before anybody is known, and organizations are nobody's: they are numbered on their own.
 EVERYBODY = 0
+# Made once: every request asks it.
+_KEY = select(api_key.c.hash, api_key.c.scopes, api_key.c.revoked_at).where(
+    api_key.c.organization_id == bindparam("mine"), api_key.c.id == bindparam("id")
+)
 _ORGANIZATIONS = select(organization.c.id, organization.c.name, organization.c.created_at)
 
 
@@ -23,11 +27,10 @@ def find_caller(db: Connection, key: str) -> Caller | None:
     ids = find_key_ids(key)
     if ids is None:
         return None
-    asked = select(api_key).where(api_key.c.organization_id == ids.organization_id, api_key.c.id == ids.key_id)
-    row = db.execute(asked).mappings().one_or_none()
-    if row is None or row["revoked_at"] or not hmac.compare_digest(row["hash"], hash_of(key)):
+    row = db.execute(_KEY, {"mine": ids.organization_id, "id": ids.key_id}).one_or_none()
+    if row is None or row.revoked_at or not hmac.compare_digest(row.hash, hash_of(key)):
         return None
-    return Caller(ids.organization_id, ids.key_id, _scopes(row))
+    return Caller(ids.organization_id, ids.key_id, _scopes(row.scopes))
 
 
 def add_organization(db: Connection, name: str, now: datetime) -> Organization:
@@ -109,8 +112,10 @@ def change_key_to_revoked(db: Connection, organization_id: int, key_id: int, now
 
 
 def _shown(row: RowMapping) -> ApiKey:
-    return ApiKey(row["organization_id"], row["id"], row["name"], _scopes(row), row["created_at"], row["revoked_at"])
+    return ApiKey(
+        row["organization_id"], row["id"], row["name"], _scopes(row["scopes"]), row["created_at"], row["revoked_at"]
+    )
 
 
-def _scopes(row: RowMapping) -> frozenset[Scope]:
-    return frozenset(Scope(scope) for scope in row["scopes"].split())
+def _scopes(stored: str) -> frozenset[Scope]:
+    return frozenset(map(Scope, stored.split()))

@@ -4,9 +4,11 @@ from datetime import datetime, timedelta
 from typing import Annotated
 
 from fastapi import APIRouter, Query
+from sqlalchemy import Connection
 
-from hansard.db.access import Now, Reading
-from hansard.resources.accounts.access import Reader
+from hansard.db.access import Now
+from hansard.resources.accounts.access import reading
+from hansard.resources.accounts.schemas import Caller
 from hansard.resources.agents import store
 from hansard.resources.agents.schemas import AgentsFigures
 
@@ -15,9 +17,10 @@ MOST_DAYS = 3660
 
 
 @router.get("/hansard/v1/agents")
+@reading
 def agents_figures(
-    db: Reading,
-    caller: Reader,
+    db: Connection,
+    caller: Caller,
     now: Now,
     days: Annotated[int, Query(ge=1, le=MOST_DAYS, description="How many days, today's in UTC among them.")] = 30,
 ) -> AgentsFigures:

@@ -3,12 +3,14 @@
 from typing import Annotated
 
 from fastapi import APIRouter, Depends
+from sqlalchemy import Connection
 
-from hansard.db.access import Now, Reading, Storage
+from hansard.db.access import Now, Storage
 from hansard.kit.errors import NotFound
 from hansard.kit.ids import LARGEST_ID
 from hansard.kit.listing import Asked, Page, asked
-from hansard.resources.accounts.access import Ingester, Reader
+from hansard.resources.accounts.access import Ingester, reading
+from hansard.resources.accounts.schemas import Caller
 from hansard.resources.labels import store
 from hansard.resources.labels.schemas import SessionLabel, SessionLabelCreate
 from hansard.resources.sessions.access import Idle
@@ -20,7 +22,8 @@ Listed = Annotated[Asked, Depends(asked(tuple(store.COLUMNS), store.SORTABLE))]
 
 @router.get("/api/v1/session_labels", include_in_schema=False)
 @router.get("/api/v1/session_labels/")
-def session_labels_list(db: Reading, caller: Reader, asked: Listed) -> Page[SessionLabel]:
+@reading
+def session_labels_list(db: Connection, caller: Caller, asked: Listed) -> Page[SessionLabel]:
     """Labels, newest first."""
     return store.list_labels(db, caller.organization_id, asked)
 
@@ -36,7 +39,8 @@ def session_label_create(
 
 
 @router.get("/api/v1/session_labels/{session_label_id}")
-def session_label_get_by_id(db: Reading, caller: Reader, session_label_id: int) -> SessionLabel:
+@reading
+def session_label_get_by_id(db: Connection, caller: Caller, session_label_id: int) -> SessionLabel:
     """One label."""
     if not 0 < session_label_id <= LARGEST_ID:
         raise NotFound(f"There is no session label {session_label_id}.")

@@ -43,9 +43,13 @@ def _measurement(child: Child) -> Measurement:
     )
 
 
+_READABLE = frozenset(Category)
+_MS = timedelta(milliseconds=1)
+
+
 def latency(session_id: int, children: Iterable[Child]) -> InspectLatencyResponse:
     """The latencies the SDKs can read; end-of-turn figures are in the timeline only (T20)."""
-    readable = [one for one in measurements(children) if one.category in set(Category)]
+    readable = [one for one in measurements(children) if one.category in _READABLE]
     befores = [None, *readable]
     return InspectLatencyResponse(
         session_id=str(session_id),
@@ -64,7 +68,7 @@ def _entry(one: Measurement, before: Measurement | None) -> LatencyEntry:
         unit_type="milliseconds",
         value=one.duration_ms,
         value_str=duration_text(one.duration_ms),
-        time_delta=duration_text(delta / timedelta(milliseconds=1)),
+        time_delta=duration_text(delta / _MS),
         metadata=one.metadata,
     )
 

@@ -12,7 +12,6 @@ from sqlalchemy import ColumnElement, and_, or_, tuple_
 from hansard.db.tables import session, snapshot
 from hansard.kit.errors import Invalid
 from hansard.kit.ids import LARGEST_ID
-from hansard.resources.sessions.schemas import FoundSession
 from hansard.wire import instant, instant_of, moment_of
 
 SORTS: Mapping[str, ColumnElement[Any]] = {
@@ -96,9 +95,9 @@ class Cursor:
         return or_(past, and_(column == self.value, further), column.is_(None))
 
 
-def cursor_behind(one: FoundSession, sort: Sort) -> Cursor:
-    """The place behind this session."""
-    return Cursor(sort, getattr(one, _SHOWN[sort.by]), int(one.session_id or 0))
+def cursor_behind(row: Mapping[str, Any], sort: Sort) -> Cursor:
+    """The place behind this session, which is given as the fields of a `FoundSession`."""
+    return Cursor(sort, row[_SHOWN[sort.by]], int(row["session_id"]))
 
 
 def read_cursor(text: str, sort: Sort) -> Cursor:

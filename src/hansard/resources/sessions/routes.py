@@ -3,11 +3,14 @@
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Path, Query
+from sqlalchemy import Connection
 
-from hansard.db.access import Now, Reading
+from hansard.db.access import Now
+from hansard.kit.answers import Json, written
 from hansard.kit.errors import Invalid, NotFound
 from hansard.kit.listing import LAST_PAGE, MOST_PER_PAGE, Asked, Page, asked
-from hansard.resources.accounts.access import Reader
+from hansard.resources.accounts.access import looking_up, reading
+from hansard.resources.accounts.schemas import Caller
 from hansard.resources.sessions import search, store
 from hansard.resources.sessions.dialog import dialog
 from hansard.resources.sessions.latency import latency
@@ -43,39 +46,45 @@ async def _session_id(session_id: str) -> int:
 SessionId = Annotated[int, Depends(_session_id)]
 
 
-@router.get("/api/v1/sessions", include_in_schema=False, response_model_by_alias=False)
-@router.get("/api/v1/sessions/", tags=["sessions"], response_model_by_alias=False)
-def sessions_list(db: Reading, caller: Reader, asked: Listed) -> Page[Session]:
+@router.get("/api/v1/sessions", include_in_schema=False)
+@router.get("/api/v1/sessions/", tags=["sessions"], response_model=Page[Session], response_model_by_alias=False)
+@reading
+def sessions_list(db: Connection, caller: Caller, asked: Listed) -> Json:
     """Sessions, newest first. Test sessions are left out unless `is_test=true` is searched for."""
-    return store.list_sessions(db, caller.organization_id, asked)
+    return written(store.list_page(db, caller.organization_id, asked))
 
 
 @router.get("/api/v1/sessions/transcript/{session_id}", tags=["sessions"])
-def session_transcript_get_by_id(db: Reading, caller: Reader, session_id: SessionId) -> SessionTranscriptionResponse:
+@reading
+def session_transcript_get_by_id(db: Connection, caller: Caller, session_id: SessionId) -> SessionTranscriptionResponse:
     """What was said, and what the tools were asked."""
     return transcript(session_id, store.list_children(db, caller.organization_id, session_id))
 
 
 @router.get("/api/v1/sessions/full-summary/{session_id}", tags=["sessions"])
-def session_full_summary_get_by_id(db: Reading, caller: Reader, session_id: SessionId) -> SessionSummaryResponse:
+@looking_up
+def session_full_summary_get_by_id(db: Connection, caller: Caller, session_id: SessionId) -> SessionSummaryResponse:
     """Summary and rating, null until something wrote them."""
     return SessionSummaryResponse(**store.get_summary(db, caller.organization_id, session_id))
 
 
 @router.get("/api/v1/sessions/summary/{session_id}", include_in_schema=False)
-def session_summary_get_by_id(db: Reading, caller: Reader, session_id: SessionId) -> str:
+@looking_up
+def session_summary_get_by_id(db: Connection, caller: Caller, session_id: SessionId) -> str:
     """The summary alone, where clients of before April 2025 look for it; empty until something wrote one."""
     return store.get_summary(db, caller.organization_id, session_id)["summary"] or ""
 
 
 @router.get("/api/v1/sessions/latency/{session_id}", tags=["sessions"])
-def session_latency_get_by_id(db: Reading, caller: Reader, session_id: SessionId) -> InspectLatencyResponse:
+@reading
+def session_latency_get_by_id(db: Connection, caller: Caller, session_id: SessionId) -> InspectLatencyResponse:
     """Where the time went, measurement by measurement and summed up."""
     return latency(session_id, store.list_children(db, caller.organization_id, session_id))
 
 
 @router.get("/api/v1/sessions/timeline/{session_id}", tags=["sessions"])
-def session_timeline_get_by_id(db: Reading, caller: Reader, session_id: SessionId) -> SessionTimelineResponse:
+@reading
+def session_timeline_get_by_id(db: Connection, caller: Caller, session_id: SessionId) -> SessionTimelineResponse:
     """Words, tool calls and latencies in one order of time."""
     found = store.get_session(db, caller.organization_id, session_id)
     children = store.list_children(db, caller.organization_id, session_id)
@@ -83,14 +92,16 @@ def session_timeline_get_by_id(db: Reading, caller: Reader, session_id: SessionI
 
 
 @router.get("/api/v1/sessions/{session_id}", tags=["sessions"], response_model_by_alias=False)
-def session_get_by_id(db: Reading, caller: Reader, session_id: SessionId) -> Session:
+@looking_up
+def session_get_by_id(db: Connection, caller: Caller, session_id: SessionId) -> Session:
     """One session, test or not."""
     return store.get_session(db, caller.organization_id, session_id)
 
 
 @router.get("/api/v1/session_debug/sid/{channel_manager_service}/{channel_manager_sid:path}", tags=["session_debug"])
+@reading
 def get_session_data_by_sid(
-    db: Reading, caller: Reader, channel_manager_service: str, channel_manager_sid: str
+    db: Connection, caller: Caller, channel_manager_service: str, channel_manager_sid: str
 ) -> SessionData:
     """The dialog of the session with this id on the carrier's side."""
     session_id = store.get_session_id_by_sid(db, caller.organization_id, channel_manager_service, channel_manager_sid)
@@ -98,12 +109,13 @@ def get_session_data_by_sid(
 
 
 @router.get("/api/v1/session_debug/session_id/{session_id}", tags=["session_debug"])
-def get_session_data_by_session_id(db: Reading, caller: Reader, session_id: Annotated[int, Path()]) -> SessionData:
+@reading
+def get_session_data_by_session_id(db: Connection, caller: Caller, session_id: Annotated[int, Path()]) -> SessionData:
     """The dialog of a session, each tool call with the message that made it."""
     return _session_data(db, caller, store.get_session_id(str(session_id)))
 
 
-def _session_data(db: Reading, caller: Reader, session_id: int) -> SessionData:
+def _session_data(db: Connection, caller: Caller, session_id: int) -> SessionData:
     found = store.get_session(db, caller.organization_id, session_id)
     children = store.list_children(db, caller.organization_id, session_id)
     return SessionData(
@@ -116,8 +128,9 @@ def _session_data(db: Reading, caller: Reader, session_id: int) -> SessionData:
 
 
 @router.get("/api/v1/session_debug/tool_result/{session_id}/{tool_call_id:path}", tags=["session_debug"])
+@reading
 def get_session_tool_call_result_by_id(
-    db: Reading, caller: Reader, session_id: Annotated[int, Path()], tool_call_id: str
+    db: Connection, caller: Caller, session_id: Annotated[int, Path()], tool_call_id: str
 ) -> ToolResultData:
     """What one tool call gave back."""
     number = store.get_session_id(str(session_id))
@@ -127,10 +140,11 @@ def get_session_tool_call_result_by_id(
     raise NotFound(f"Session {session_id} has no tool call {tool_call_id!r}.")
 
 
-@router.get("/hansard/v1/sessions", tags=["hansard"], response_model_by_alias=False)
+@router.get("/hansard/v1/sessions", tags=["hansard"], response_model=FoundPage, response_model_by_alias=False)
+@reading
 def find_sessions(
-    db: Reading,
-    caller: Reader,
+    db: Connection,
+    caller: Caller,
     now: Now,
     q: Annotated[str, Query(description='A filter, such as `agent:"Front desk" label:BAD duration:>60`.')] = "",
     sort: Annotated[str, Query(description="started, duration, turns, agent, source, target; - downwards.")] = "",
@@ -147,12 +161,12 @@ def find_sessions(
         bool | None,
         Query(description="Whether to count all that is found. Left out, it is counted unless `after` is given."),
     ] = None,
-) -> FoundPage:
+) -> Json:
     """The sessions a filter finds, test sessions among them, newest first, and their exact number."""
     order = read_sort(sort)
     if after and page:
         raise Invalid("A list is asked for by `page` or by `after`, not by both.")
-    return search.find_sessions(
+    found = search.find_page(
         db,
         caller.organization_id,
         read_query(q),
@@ -163,26 +177,35 @@ def find_sessions(
         after=read_cursor(after, order) if after else None,
         with_total=not after if total is None else total,
     )
+    return written(found)
 
 
-@router.get("/hansard/v1/sessions/search", tags=["hansard"], response_model_by_alias=False)
+@router.get(
+    "/hansard/v1/sessions/search",
+    tags=["hansard"],
+    response_model=Page[SearchedSession],
+    response_model_by_alias=False,
+)
+@reading
 def search_sessions(
-    db: Reading,
-    caller: Reader,
+    db: Connection,
+    caller: Caller,
     now: Now,
     q: Annotated[str, Query(description='Words, phrases and any other terms: `refund "cancel my order" label:BAD`.')],
     page: Annotated[int, Query(ge=0, le=LAST_PAGE, description="The page, from 0.")] = 0,
     limit: Annotated[int, Query(ge=1, le=MOST_SEARCHED)] = 25,
-) -> Page[SearchedSession]:
+) -> Json:
     """The sessions a filter finds, newest first, their exact number, and where in each the words are."""
-    return search.search_sessions(db, caller.organization_id, read_query(q), now, page=page, limit=limit)
+    return written(search.search_page(db, caller.organization_id, read_query(q), now, page=page, limit=limit))
 
 
-@router.get("/hansard/v1/sessions/{session_id}/record", tags=["hansard"], response_model_by_alias=False)
-def get_session_record(db: Reading, caller: Reader, session_id: SessionId) -> SessionRecord:
+@router.get(
+    "/hansard/v1/sessions/{session_id}/record",
+    tags=["hansard"],
+    response_model=SessionRecord,
+    response_model_by_alias=False,
+)
+@looking_up
+def get_session_record(db: Connection, caller: Caller, session_id: SessionId) -> Json:
     """The session whole: its fields, the keys nobody knows, and every event as it was sent."""
-    return SessionRecord(
-        session=store.get_session(db, caller.organization_id, session_id),
-        metadata=store.get_metadata(db, caller.organization_id, session_id),
-        events=[dict(child) for child in store.list_children(db, caller.organization_id, session_id)],
-    )
+    return store.get_record(db, caller.organization_id, session_id)

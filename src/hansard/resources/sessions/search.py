@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
-from functools import partial
+from functools import cache, partial
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Select, and_, bindparam, false, func, not_, or_, select, tuple_
@@ -20,7 +20,7 @@ from hansard.resources.sessions.hits import hits, sought_phrases
 from hansard.resources.sessions.order import NEWEST, Cursor, Sort, cursor_behind
 from hansard.resources.sessions.query import SPOKEN, Query, Term, phrases
 from hansard.resources.sessions.schemas import FoundPage, FoundSession, Hit, SearchedSession
-from hansard.resources.sessions.store import FIELDS, SNAPSHOT_OF, find_spoken
+from hansard.resources.sessions.store import SNAPSHOT_OF, Row, find_spoken, listed, rows_in_order
 from hansard.resources.sessions.totals import count_all
 from hansard.resources.sessions.traits import has_trait, list_words
 
@@ -48,6 +48,25 @@ def find_sessions(
     With their exact number, on all pages together, unless it is not wanted. Raises Invalid for a value that means
     nothing.
     """
+    found = find_page(
+        db, organization_id, query, now, sort=sort, page=page, limit=limit, after=after, with_total=with_total
+    )
+    return FoundPage.model_validate(found)
+
+
+def find_page(
+    db: Connection,
+    organization_id: int,
+    query: Query,
+    now: datetime,
+    *,
+    sort: Sort = NEWEST,
+    page: int = 0,
+    limit: int = 50,
+    after: Cursor | None = None,
+    with_total: bool = True,
+) -> Row:
+    """The same as what its JSON says, without a model for every session."""
     limit = min(limit, MOST_PER_PAGE)
     if page * limit > LAST_ROW:
         raise Invalid(f"There is no page {page}.")
@@ -59,9 +78,16 @@ def find_sessions(
         is_last = len(ids) <= limit and not after and (len(ids) > 0 or page == 0)
         total = page * limit + len(ids) if is_last else _count(db, organization_id, query, search, others)
         pages = -(-total // limit) if limit else None
-    items = list_found(db, organization_id, ids[:limit])
+    items = rows_in_order(db, organization_id, _FOUND, ids[:limit])
     following = str(cursor_behind(items[-1], sort)) if items and len(ids) > limit else None
-    return FoundPage(items=items, page=page, page_size=limit, total_pages=pages, total_count=total, next=following)
+    return {
+        "items": items,
+        "page": page,
+        "page_size": limit,
+        "total_pages": pages,
+        "total_count": total,
+        "next": following,
+    }
 
 
 def _count(
@@ -86,30 +112,37 @@ def list_hits(
 
     None for a filter that searches no words.
     """
+    return _hits_in(db, organization_id, query, [(int(one.session_id or 0), one.timestamp) for one in found])
+
+
+def _hits_in(
+    db: Connection, organization_id: int, query: Query, places: Sequence[tuple[int, datetime]]
+) -> list[tuple[int, list[Hit]]]:
+    """Of sessions as id and start."""
     wanted = sought_phrases(query)
     if not wanted:
-        return [(0, []) for _ in found]
-    ids = [int(one.session_id or 0) for one in found]
-    spoken = find_spoken(db, organization_id, ids)
-    return [hits(spoken[number], wanted, one.timestamp) for number, one in zip(ids, found, strict=True)]
+        return [(0, []) for _ in places]
+    spoken = find_spoken(db, organization_id, [number for number, _ in places])
+    return [hits(spoken[number], wanted, started_at) for number, started_at in places]
 
 
 def search_sessions(
     db: Connection, organization_id: int, query: Query, now: datetime, *, page: int, limit: int
 ) -> Page[SearchedSession]:
     """A page of the sessions that a filter finds, newest first, each with its hits. Raises Invalid."""
-    found = find_sessions(db, organization_id, query, now, page=page, limit=limit)
-    items = [
-        SearchedSession.model_construct(**dict(one), hit_count=count, hits=first)
-        for one, (count, first) in zip(found.items, list_hits(db, organization_id, query, found.items), strict=True)
-    ]
-    return Page(
-        items=items,
-        page=found.page,
-        page_size=found.page_size,
-        total_pages=found.total_pages,
-        total_count=found.total_count,
-    )
+    found = search_page(db, organization_id, query, now, page=page, limit=limit)
+    return Page[SearchedSession].model_validate(found)
+
+
+def search_page(db: Connection, organization_id: int, query: Query, now: datetime, *, page: int, limit: int) -> Row:
+    """The same as what its JSON says, without a model for every session."""
+    found = find_page(db, organization_id, query, now, page=page, limit=limit)
+    found.pop("next")
+    places = [(int(row["session_id"]), row["timestamp"]) for row in found["items"]]
+    told = _hits_in(db, organization_id, query, places)
+    for row, (count, first) in zip(found["items"], told, strict=True):
+        row.update(hit_count=count, hits=[dict(one) for one in first])
+    return found
 
 
 def count_sessions_after(db: Connection, organization_id: int, query: Query, now: datetime, after: int) -> int:
@@ -136,37 +169,25 @@ def find_neighbours(
 
 def list_found(db: Connection, organization_id: int, ids: Sequence[int]) -> list[FoundSession]:
     """The sessions with these ids as a list shows them, in this order."""
-    by_id = {row["session_id"]: row for row in db.execute(_SHOWN, {"mine": organization_id, "ids": ids}).mappings()}
-    return [_found(by_id[number]) for number in ids if number in by_id]
+    return [FoundSession.model_validate(row) for row in rows_in_order(db, organization_id, _FOUND, ids)]
 
 
-_MORE = (
-    session.c.ended_at,
-    session.c.end_reason,
-    session.c.is_abandoned,
-    session.c.turn_count,
-    session.c.interruption_count,
-    session.c.has_tool_error,
-    session.c.has_recording,
-    session.c.response_p95_ms,
-    session.c.received_at,
-    snapshot.c.llm_model,
-)
-# Made once: to put so many columns together takes longer than to read the rows.
-_SHOWN = (
-    select(*(column.label(name) for name, column in FIELDS.items()), *_MORE, label.c.code.label("label_code"))
-    .select_from(session)
-    .join(snapshot, SNAPSHOT_OF)
-    .outerjoin(label, (label.c.organization_id == session.c.organization_id) & (label.c.id == session.c.label_id))
-    .where(session.c.organization_id == bindparam("mine"), session.c.id.in_(bindparam("ids", expanding=True)))
-)
-
-
-def _found(row: Mapping[Any, Any]) -> FoundSession:
-    fields = dict(row)
-    for name in ("session_id", "session_label_id"):
-        fields[name] = None if fields[name] is None else str(fields[name])
-    return FoundSession.model_validate(fields)
+_FOUND = listed(
+    FoundSession,
+    {
+        "ended_at": session.c.ended_at,
+        "end_reason": session.c.end_reason,
+        "is_abandoned": session.c.is_abandoned,
+        "received_at": session.c.received_at,
+        "turn_count": session.c.turn_count,
+        "interruption_count": session.c.interruption_count,
+        "has_tool_error": session.c.has_tool_error,
+        "has_recording": session.c.has_recording,
+        "response_p95_ms": session.c.response_p95_ms,
+        "label_code": label.c.code,
+        "llm_model": snapshot.c.llm_model,
+    },
+).outerjoin(label, (label.c.organization_id == session.c.organization_id) & (label.c.id == session.c.label_id))
 
 
 def list_values(db: Connection, organization_id: int) -> dict[str, list[str]]:
@@ -191,7 +212,7 @@ Parts = tuple[Search | None, list[ColumnElement[bool]]]
 
 def _parts(db: Connection, organization_id: int, query: Query, now: datetime) -> Parts:
     """What a filter asks of the index of words, and what it asks of the sessions themselves."""
-    wheres = _wheres(db, organization_id, now)
+    wheres = _wheres(db, organization_id, now) if query.terms else {}
     others = [_where(wheres, term) for term in query.terms if not _is_spoken(term)]
     search = fulltext.find_search(db, organization_id, _sought(query))
     return search, [session.c.organization_id == organization_id, *others]
@@ -240,10 +261,16 @@ def _ids(
         known = fulltext.list_newest(db, search, others, offset=offset, limit=limit)
         if known is not None:
             return known
-    keys: Select[Any] = select(session.c.id).where(*others, *([fulltext.found(search)] if search else []))
+    keys = _keys(sort).where(*others, *([fulltext.found(search)] if search else []))
+    return list(db.execute(keys, {"most": limit, "first": offset}).scalars())
+
+
+@cache
+def _keys(sort: Sort) -> Select[Any]:
+    keys: Select[Any] = select(session.c.id)
     if sort.by == "agent":
         keys = keys.join(snapshot, SNAPSHOT_OF)
-    return list(db.execute(keys.order_by(*sort.order()).limit(limit).offset(offset)).scalars())
+    return keys.order_by(*sort.order()).limit(bindparam("most")).offset(bindparam("first"))
 
 
 Where = Callable[[str], ColumnElement[bool]]

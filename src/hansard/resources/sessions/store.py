@@ -1,6 +1,6 @@
 """All SQL that reads sessions. What writes them is in `intake.py`."""
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -8,8 +8,9 @@ from typing import Any
 from pydantic_core import from_json
 from sqlalchemy import ColumnElement, Connection, RowMapping, Select, and_, bindparam, func, select
 
-from hansard.db.hot import rows_among
+from hansard.db.hot import rows_among, rows_by_id
 from hansard.db.tables import body, change, child, session, snapshot
+from hansard.kit.answers import Json, part, written
 from hansard.kit.errors import Invalid, NotFound
 from hansard.kit.ids import find_id
 from hansard.kit.listing import (
@@ -17,13 +18,13 @@ from hansard.kit.listing import (
     Column,
     Columns,
     Page,
-    as_page,
     chosen,
     contains,
     exact,
     moment,
     number,
     number_id,
+    page_fields,
     page_of,
     read_truth,
     truth,
@@ -125,10 +126,18 @@ def through_snapshot(organization_id: int, key: ColumnElement[Any], column: Colu
     return Column(where, column.order)
 
 
+Row = dict[str, Any]  # of a list, under the names and in the types of its JSON
+
+
 def list_sessions(db: Connection, organization_id: int, asked: Asked) -> Page[Session]:
     """A page of sessions, newest first unless asked otherwise. Test sessions are left out unless `is_test=true`
     is searched for, which shows both (trap T1).
     """
+    return Page[Session].model_validate(list_page(db, organization_id, asked))
+
+
+def list_page(db: Connection, organization_id: int, asked: Asked) -> Row:
+    """The same as what its JSON says, without a model for every session."""
     wanted, rest = _with_tests(asked)
     columns = _columns(organization_id)
     keys = select(session.c.id).where(session.c.organization_id == organization_id)
@@ -140,8 +149,8 @@ def list_sessions(db: Connection, organization_id: int, asked: Asked) -> Page[Se
     known_total = count_all(db, organization_id, with_tests=wanted) if is_whole else None
     newest = (session.c.started_at, session.c.id)
     rows, total = page_of(db, keys, rest, columns, timestamp=newest[0], newest=newest, known_total=known_total)
-    found = _sessions(db, organization_id, [row["id"] for row in rows])
-    return as_page([_shown(row, asked) for row in found], total, asked)
+    found = rows_in_order(db, organization_id, _LISTED, [row["id"] for row in rows])
+    return page_fields([chosen(row, asked, always=("timestamp",)) for row in found], total, asked)
 
 
 def _with_tests(asked: Asked) -> tuple[bool, Asked]:
@@ -151,35 +160,65 @@ def _with_tests(asked: Asked) -> tuple[bool, Asked]:
     return wanted, replace(asked, search=search)
 
 
-def _sessions(db: Connection, organization_id: int, ids: Sequence[int]) -> list[RowMapping]:
-    """The sessions with these ids, in this order."""
-    rows = db.execute(_WHOLE, {"mine": organization_id, "ids": ids}).mappings()
-    by_id = {row["session_id"]: row for row in rows}
-    return [by_id[number] for number in ids if number in by_id]
+def rows_in_order(db: Connection, organization_id: int, which: Select[Any], ids: Sequence[int]) -> list[Row]:
+    """The sessions with these ids, in this order, with the columns of a select that `listed` made."""
+    by_id = {row["session_id"]: row for row in rows_by_id(db, which, organization_id, session.c.id, ids)}
+    found = [by_id[number] for number in ids if number in by_id]
+    for row in found:
+        _show_ids(row)
+    return found
 
 
-# Made once: to put so many columns together takes longer than to read the rows.
-_WHOLE = (
-    select(*(column.label(name) for name, column in FIELDS.items()))
-    .select_from(session)
-    .join(snapshot, SNAPSHOT_OF)
-    .where(session.c.organization_id == bindparam("mine"), session.c.id.in_(bindparam("ids", expanding=True)))
-)
-
-
-def _shown(row: RowMapping, asked: Asked = Asked()) -> Session:  # noqa: B008 - Asked is frozen
-    fields = dict(row)
+def _show_ids(row: Row) -> None:
     for name in ("session_id", "session_label_id"):
-        fields[name] = None if fields[name] is None else str(fields[name])
-    return Session.model_validate(chosen(fields, asked, always=("timestamp",)))
+        row[name] = None if row[name] is None else str(row[name])
+
+
+def listed(model: type[Session], more: Mapping[str, ColumnElement[Any]]) -> Select[Any]:
+    """The columns that are the fields of a model, of one organization's sessions; labels and bodies may be joined.
+
+    To be made once: to put so many columns together takes longer than to read the rows.
+    """
+    columns = {**FIELDS, **more}
+    return (
+        select(*(columns[name].label(name) for name in model.model_fields))
+        .select_from(session)
+        .join(snapshot, SNAPSHOT_OF)
+        .where(session.c.organization_id == bindparam("mine"))
+    )
+
+
+_LISTED = listed(Session, {})
+_WHOLE = _LISTED.where(session.c.id == bindparam("id"))
+_STORED = _WHOLE.add_columns(session.c.metadata, body.c.packing, body.c.packed).outerjoin(
+    body, and_(body.c.organization_id == session.c.organization_id, body.c.session_id == session.c.id)
+)
 
 
 def get_session(db: Connection, organization_id: int, session_id: int) -> Session:
     """Raises NotFound."""
-    found = _sessions(db, organization_id, [session_id])
-    if not found:
+    return Session.model_validate(_get(db, organization_id, session_id, _WHOLE))
+
+
+def _get(db: Connection, organization_id: int, session_id: int, which: Select[Any]) -> Row:
+    found = db.execute(which, {"mine": organization_id, "id": session_id}).mappings().one_or_none()
+    if found is None:
         raise NotFound(f"There is no session {session_id}.")
-    return _shown(found[0])
+    row = dict(found)
+    _show_ids(row)
+    return row
+
+
+def get_record(db: Connection, organization_id: int, session_id: int) -> Json:
+    """A session whole, as the JSON of a `SessionRecord`: what is stored as JSON goes out as it is. Raises NotFound."""
+    row = _get(db, organization_id, session_id, _STORED)
+    metadata, packing, packed = (row.pop(name) for name in ("metadata", "packing", "packed"))
+    events = (
+        _rows_as_json(db, organization_id, session_id)
+        if packed is None
+        else get_dictionary(db, organization_id, packing).decompressed(packed)
+    )
+    return written({"session": row, "metadata": part(metadata or "{}"), "events": part(events)})
 
 
 def get_session_id(text: str) -> int:
@@ -234,11 +273,16 @@ def list_children(db: Connection, organization_id: int, session_id: int) -> list
 
     Raises NotFound.
     """
-    packed = find_bodies(db, organization_id, [session_id])
-    if packed:
-        return packed[session_id]
+    stored = db.execute(_BODY, {"mine": organization_id, "id": session_id}).one_or_none()
+    if stored:
+        return unpacked(stored.packed, get_dictionary(db, organization_id, stored.packing))
     _row(db, organization_id, session_id, select(session.c.id))
     return find_rows(db, organization_id, [session_id])[session_id]
+
+
+_BODY = select(body.c.packing, body.c.packed).where(
+    body.c.organization_id == bindparam("mine"), body.c.session_id == bindparam("id")
+)
 
 
 def find_children(db: Connection, organization_id: int, ids: Sequence[int]) -> dict[int, list[Child]]:
@@ -259,6 +303,14 @@ def find_spoken(db: Connection, organization_id: int, ids: Sequence[int]) -> dic
     running = [number for number in ids if number not in found]
     rows = find_rows(db, organization_id, running, child.c.kind.in_(SPOKEN_KINDS)) if running else {}
     return found | {number: list(spoken_of(children)) for number, children in rows.items()}
+
+
+def _rows_as_json(db: Connection, organization_id: int, session_id: int) -> Json:
+    """The children of a running session, in the order of the record."""
+    mine = (child.c.organization_id == organization_id) & (child.c.session_id == session_id)
+    asked = select(child.c.id, child.c.kind, child.c.at, child.c.data).where(mine).order_by(child.c.at, child.c.id)
+    rows = [row._asdict() for row in db.execute(asked)]
+    return written([{**row, "data": part(row["data"])} for row in rows])
 
 
 def find_bodies(db: Connection, organization_id: int, ids: Sequence[int]) -> dict[int, list[Child]]:

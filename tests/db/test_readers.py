@@ -1,0 +1,74 @@
+"""Reading in turns, in threads, and where it is asked for: always as it is now, and nothing is left open."""
+
+import asyncio
+import threading
+from collections.abc import Callable, Iterator
+
+import pytest
+from sqlalchemy import Connection, text
+
+from hansard.db.access import Readers
+from hansard.db.engine import Database, open_database
+from hansard.db.migrate import migrate
+from hansard.kit.settings import Settings
+from tests.conftest import DIALECTS
+
+WRITE = text("INSERT INTO counter (organization_id, name, value) VALUES (1, :name, 1)")
+COUNT = text("SELECT count(*) FROM counter WHERE organization_id = 1 AND name LIKE 'n%'")
+
+
+@pytest.fixture(params=DIALECTS)
+def database(request: pytest.FixtureRequest, make_settings: Callable[..., Settings]) -> Iterator[Database]:
+    settings = make_settings(request.param)
+    migrate(settings)
+    database = open_database(settings)
+    yield database
+    database.close()
+
+
+def count(db: Connection) -> int:
+    return int(db.execute(COUNT).scalar_one())
+
+
+def broken(_db: Connection) -> int:
+    raise LookupError
+
+
+def test_each_look_sees_what_was_written_before_it(database: Database) -> None:
+    async def look() -> list[tuple[int, int]]:
+        readers, seen = Readers(database), []
+        for number in range(3):
+            seen.append((await readers.read(count), await readers.look_up(count)))
+            await asyncio.to_thread(database.write, 1, lambda db, n=number: db.execute(WRITE, {"name": f"n{n}"}))
+            with pytest.raises(LookupError):
+                await readers.look_up(broken)
+        readers.close()
+        return seen
+
+    assert asyncio.run(look()) == [(0, 0), (1, 1), (2, 2)]
+
+
+def test_a_file_is_looked_up_where_it_is_asked_and_everything_else_in_a_thread(database: Database) -> None:
+    async def names() -> tuple[str, str]:
+        readers = Readers(database)
+        found = await readers.read(_thread), await readers.look_up(_thread)
+        readers.close()
+        return found
+
+    read, looked_up = asyncio.run(names())
+    assert read.startswith("hansard-reader")
+    assert looked_up == threading.current_thread().name if database.folder else looked_up.startswith("hansard-reader")
+
+
+def _thread(_db: Connection) -> str:
+    return threading.current_thread().name
+
+
+def test_more_readers_than_turns_are_all_answered(database: Database) -> None:
+    async def ask() -> list[int]:
+        readers = Readers(database)
+        found = await asyncio.gather(*(readers.read(count) for _ in range(150)))
+        readers.close()
+        return found
+
+    assert asyncio.run(ask()) == [0] * 150
