@@ -7,9 +7,11 @@ noticed if one did not.
 import pytest
 from sqlalchemy import Select, UniqueConstraint, delete, exists, func, insert, or_, select, union_all, update
 
+from hansard.db import hot
 from hansard.db.tables import REFERENCE_TABLES, change, counter, label, metadata, organization, session, snapshot
 from hansard.resources.sessions import store
 from tests.conftest import House
+from tests.make import make_session
 from tests.organizations import DISTRIBUTED, KEY, Judge, strays_of, strays_of_text
 
 MINE = session.c.organization_id == 1
@@ -70,6 +72,17 @@ def test_a_statement_that_keeps_to_one_organization_is_taken(statement: Select[t
 )
 def test_a_statement_that_does_not_is_noticed(statement: Select[tuple[int]], strays: list[str]) -> None:
     assert strays_of(statement) == strays
+
+
+def test_what_is_read_without_a_listener_keeps_to_one_organization(house: House) -> None:
+    """Statements that are worked out once are judged as they are kept: those of every answer, after one of each."""
+    door = house.door()
+    session_id = make_session(door)
+    for path in ("/api/v1/sessions/", "/hansard/v1/sessions", f"/hansard/v1/sessions/{session_id}/record"):
+        assert door.get(path).status == 200
+    kept = [chosen for _, chosen in hot._selections]
+    assert len(kept) >= 4
+    assert [strays_of(chosen) for chosen in kept] == [[] for _ in kept]
 
 
 def test_text_is_judged_by_its_words() -> None:

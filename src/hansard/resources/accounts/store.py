@@ -8,6 +8,7 @@ from datetime import datetime
 from sqlalchemy import Connection, RowMapping, bindparam, select, update
 
 from hansard.db.counters import next_numbers
+from hansard.db.hot import first_row
 from hansard.db.tables import api_key, organization
 from hansard.kit.errors import Conflict, Invalid, NotFound
 from hansard.resources.accounts.keys import find_key_ids, hash_of, new_key
@@ -27,10 +28,10 @@ def find_caller(db: Connection, key: str) -> Caller | None:
     ids = find_key_ids(key)
     if ids is None:
         return None
-    row = db.execute(_KEY, {"mine": ids.organization_id, "id": ids.key_id}).one_or_none()
-    if row is None or row.revoked_at or not hmac.compare_digest(row.hash, hash_of(key)):
+    row = first_row(db, _KEY, {"mine": ids.organization_id, "id": ids.key_id})
+    if row is None or row["revoked_at"] or not hmac.compare_digest(row["hash"], hash_of(key)):
         return None
-    return Caller(ids.organization_id, ids.key_id, _scopes(row.scopes))
+    return Caller(ids.organization_id, ids.key_id, _scopes(row["scopes"]))
 
 
 def add_organization(db: Connection, name: str, now: datetime) -> Organization:

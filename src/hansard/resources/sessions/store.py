@@ -8,7 +8,7 @@ from typing import Any
 from pydantic_core import from_json
 from sqlalchemy import ColumnElement, Connection, RowMapping, Select, and_, bindparam, func, select
 
-from hansard.db.hot import rows_among, rows_by_id
+from hansard.db.hot import first_row, rows_among, rows_by_id
 from hansard.db.tables import body, change, child, session, snapshot
 from hansard.kit.answers import Json, part, written
 from hansard.kit.errors import Invalid, NotFound
@@ -197,11 +197,11 @@ _STORED = _WHOLE.add_columns(session.c.metadata, body.c.packing, body.c.packed).
 
 def get_session(db: Connection, organization_id: int, session_id: int) -> Session:
     """Raises NotFound."""
-    return Session.model_validate(_get(db, organization_id, session_id, _WHOLE))
+    found = db.execute(_WHOLE, {"mine": organization_id, "id": session_id}).mappings().one_or_none()
+    return Session.model_validate(_there(found, session_id))
 
 
-def _get(db: Connection, organization_id: int, session_id: int, which: Select[Any]) -> Row:
-    found = db.execute(which, {"mine": organization_id, "id": session_id}).mappings().one_or_none()
+def _there(found: Mapping[Any, Any] | None, session_id: int) -> Row:
     if found is None:
         raise NotFound(f"There is no session {session_id}.")
     row = dict(found)
@@ -211,7 +211,7 @@ def _get(db: Connection, organization_id: int, session_id: int, which: Select[An
 
 def get_record(db: Connection, organization_id: int, session_id: int) -> Json:
     """A session whole, as the JSON of a `SessionRecord`: what is stored as JSON goes out as it is. Raises NotFound."""
-    row = _get(db, organization_id, session_id, _STORED)
+    row = _there(first_row(db, _STORED, {"mine": organization_id, "id": session_id}), session_id)
     metadata, packing, packed = (row.pop(name) for name in ("metadata", "packing", "packed"))
     events = (
         _rows_as_json(db, organization_id, session_id)
@@ -273,9 +273,9 @@ def list_children(db: Connection, organization_id: int, session_id: int) -> list
 
     Raises NotFound.
     """
-    stored = db.execute(_BODY, {"mine": organization_id, "id": session_id}).one_or_none()
-    if stored:
-        return unpacked(stored.packed, get_dictionary(db, organization_id, stored.packing))
+    found = first_row(db, _BODY, {"mine": organization_id, "id": session_id})
+    if found:
+        return unpacked(found["packed"], get_dictionary(db, organization_id, found["packing"]))
     _row(db, organization_id, session_id, select(session.c.id))
     return find_rows(db, organization_id, [session_id])[session_id]
 
