@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from pydantic_core import to_json
 
 from hansard.resources.sessions.spoken import spoken_in, spoken_of
-from hansard.resources.sessions.words import Entry, entries, plain, plain_words, words
+from hansard.resources.sessions.words import Entry, entries, plain, plain_words, spans, words
 from hansard.wire import Child
 
 HOSTILE = st.text(
@@ -40,6 +40,9 @@ def cut_by_fts5(text: str) -> list[str]:
 def test_a_plain_text_has_the_same_words_by_every_way_of_telling_them_apart(text: str) -> None:
     assert plain_words(plain(text)) == words(text)
     assert cut_by_fts5(plain(text)) == words(text)
+    assert [one.word for one in spans(text)] == words(text)
+    for one in spans(text):
+        assert one.word in words(text[one.start : one.end])
 
 
 @pytest.mark.parametrize("count", [63, 64, 65, 66, 200])

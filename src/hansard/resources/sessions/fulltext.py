@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from hashlib import blake2b
 from itertools import chain
+from json import dumps
 from typing import Any
 
 from sqlalchemy import (
@@ -311,24 +312,31 @@ def _organization_word(organization_id: int) -> str:
 
 @dataclass(frozen=True)
 class Search:
-    """What is sought in an organization. `few` is how many sessions hold it, where that is few enough to look each up;
-    None where there are more, and where PostgreSQL's planner sees to that.
+    """What is sought in an organization. `count` is how many sessions hold it, where that is known: where they are few
+    enough to look each up, or where words were given by their beginnings. PostgreSQL's planner sees to it by itself.
     """
 
     organization_id: int
     sought: Sequence[Sought]
     is_sqlite: bool
-    few: int | None
+    count: int | None
+
+    @property
+    def is_few(self) -> bool:
+        """Whether each session that holds what is sought can be looked up."""
+        return self.count is not None and self.count <= _FEW
 
 
 def find_search(db: Connection, organization_id: int, sought: Sequence[Sought]) -> Search | None:
     """Look how many hits there may be; None where nothing is sought."""
     if not sought:
         return None
-    count = None
-    if is_sqlite(db) and not all(one.is_not for one in sought):
-        count = _count_sqlite(db, organization_id, sought, _FEW + 1)
-    return Search(organization_id, sought, is_sqlite(db), count if count is not None and count <= _FEW else None)
+    if not is_sqlite(db) or all(one.is_not for one in sought):
+        return Search(organization_id, sought, is_sqlite(db), None)
+    # All words with one beginning are gathered before the first hit is given: then the rest is counted for nothing.
+    most = None if any(one.is_prefix for term in sought for one in term.phrases) else _FEW + 1
+    count = _count_sqlite(db, organization_id, sought, most)
+    return Search(organization_id, sought, True, None if count == most else count)
 
 
 def found(search: Search) -> ColumnElement[bool]:
@@ -336,41 +344,66 @@ def found(search: Search) -> ColumnElement[bool]:
     if not search.is_sqlite:
         return and_(*(_found_postgres(search.organization_id, one) for one in search.sought))
     key: ColumnElement[int] = session.c.id
-    if search.few is None:
+    if not search.is_few:
         key = key.op("+")(0)  # keeps SQLite from looking up every hit
     return _found_sqlite(search, key)
 
 
 def count_found(db: Connection, search: Search) -> int | None:
     """How many sessions hold what is sought, asked of the index alone; None where it cannot say."""
-    if not search.is_sqlite or search.few is not None:
-        return search.few
+    if not search.is_sqlite or search.count is not None:
+        return search.count
     if all(one.is_not for one in search.sought):
         those = _count_sqlite(db, search.organization_id, [_none_of(search.sought)])
         return count_sessions(db, search.organization_id) - those
     return _count_sqlite(db, search.organization_id, search.sought)
 
 
+@dataclass(frozen=True)
+class Newest:
+    """The sessions of a page, and how many there are on all pages, where that came to light."""
+
+    ids: Sequence[int]
+    total: int | None
+
+
 def list_newest(
     db: Connection, search: Search, others: Sequence[ColumnElement[bool]], *, offset: int, limit: int
-) -> list[int] | None:
+) -> Newest | None:
     """Of the sessions that hold what is sought and are as `others` say, the newest, in order.
 
-    Few hits are looked up and sorted. Where there are many, ever more of the newest sessions are gone through, and the
-    index asked for those alone, so that not every hit is read. None where the database had better do it by itself.
+    Few hits are looked up and sorted, and of few sessions that are as `others` say those are taken that the index
+    names. Where there are many of both, ever more of the newest sessions are gone through, and the index asked for
+    those alone, so that not every hit is read. None where the database had better do it by itself.
     """
     if not search.is_sqlite:
         return None
-    if search.few is not None:
+    if search.is_few:
         began = type_coerce(session.c.started_at, BigInteger) + 0  # else SQLite walks all sessions, being in order
         some = select(session.c.id).where(*others, found(search)).order_by(began.desc(), session.c.id.desc())
-        return list(db.execute(some.limit(limit).offset(offset)).scalars())
+        return Newest(list(db.execute(some.limit(limit).offset(offset)).scalars()), None)
+    if len(others) > 1:  # the first is the organization
+        newest = select(session.c.id).where(*others).order_by(session.c.started_at.desc(), session.c.id.desc())
+        some_ids = list(db.execute(newest.limit(_FEW + 1)).scalars())
+        if len(some_ids) <= _FEW:
+            hits = _hits_among(db, search, some_ids)
+            return Newest(hits[offset : offset + limit], len(hits))
     count = 4 * (offset + limit)
     while True:
         ids, is_all = _among_newest(db, search, others, count, offset, limit)
         if is_all or len(ids) == limit:
-            return ids
+            return Newest(ids, None)
         count *= 8
+
+
+def _hits_among(db: Connection, search: Search, ids: Sequence[int]) -> list[int]:
+    """Those of these sessions that hold what is sought, in their order."""
+    if not ids:
+        return []
+    given = func.json_each(dumps(list(ids))).table_valued("value")
+    asked = select(given.c.value).where(_found_sqlite(search, given.c.value.op("+")(0), min(ids), max(ids)))
+    there = set(db.execute(asked).scalars())
+    return [one for one in ids if one in there]
 
 
 def _among_newest(

@@ -1,13 +1,13 @@
 """What was said and done and a filter in, hits out: where in a session the words are that were searched for."""
 
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
 
 from hansard.resources.sessions.query import SPOKEN, Query, phrases
 from hansard.resources.sessions.schemas import Hit
 from hansard.resources.sessions.spoken import Message, Spoken
-from hansard.resources.sessions.words import Phrase, Span, Text, letters, places, spans, texts, words
+from hansard.resources.sessions.words import Phrase, Span, Text, all_text, letters, places, spans, texts, words
 from hansard.wire import moment_of
 
 MOST_HITS = 3
@@ -23,7 +23,8 @@ def sought_phrases(query: Query) -> list[Phrase]:
 
 def hits(spoken: Sequence[Spoken], wanted: Sequence[Phrase], started_at: datetime) -> tuple[int, list[Hit]]:
     """How many messages and events of tools hold any of the phrases, and the first of them in order of time."""
-    found = [(_at(one), one, text) for one in spoken if (text := _first(one, wanted))]
+    likely = _likely(spoken, {phrase.words[0] for phrase in wanted})
+    found = [(_at(one), one, text) for one in likely if (text := _first(one, wanted))]
     if not found:
         return 0, []
     found.sort(key=lambda one: one[0])
@@ -57,17 +58,19 @@ def _hit(
     )
 
 
+def _likely(spoken: Sequence[Spoken], beginnings: Collection[str]) -> list[Spoken]:
+    """Those that have the letters of any of these words in a row: no word need be cut out of the others, nearly all."""
+    return [one for one in spoken if any(map(letters(all_text(one)).__contains__, beginnings))]
+
+
 def _first(one: Spoken, wanted: Sequence[Phrase]) -> Text | None:
     """The first text of an event that holds a phrase."""
     for text in texts(one):
-        if any(_holds(text.text, phrase) for phrase in wanted if text.part in phrase.parts):
+        mine = [phrase for phrase in wanted if text.part in phrase.parts]
+        found = words(text.text) if mine else []
+        if any(places(phrase, found) for phrase in mine):
             return text
     return None
-
-
-def _holds(text: str, phrase: Phrase) -> bool:
-    """Whether a text holds a phrase; nearly always its letters are not there, and no word has to be cut out."""
-    return phrase.words[0] in letters(text) and bool(places(phrase, words(text)))
 
 
 def _at(one: Spoken) -> datetime:

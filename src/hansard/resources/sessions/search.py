@@ -15,7 +15,7 @@ from hansard.kit.ids import find_id
 from hansard.kit.listing import MOST_PER_PAGE, Column, Page, contains, exact, number
 from hansard.kit.times import read_moment
 from hansard.resources.sessions import fulltext
-from hansard.resources.sessions.fulltext import Search, Sought
+from hansard.resources.sessions.fulltext import Newest, Search, Sought
 from hansard.resources.sessions.hits import hits, sought_phrases
 from hansard.resources.sessions.order import NEWEST, Cursor, Sort, cursor_behind
 from hansard.resources.sessions.query import SPOKEN, Query, Term, phrases
@@ -72,11 +72,14 @@ def find_page(
         raise Invalid(f"There is no page {page}.")
     search, others = _parts(db, organization_id, query, now)
     beyond = [after.beyond()] if after else []
-    ids = _ids(db, search, [*others, *beyond], sort, page * limit, limit + 1)
+    found = _first_of(db, search, [*others, *beyond], sort, page * limit, limit + 1)
+    ids, known = found.ids, None if after else found.total
     total = pages = None
     if with_total:
         is_last = len(ids) <= limit and not after and (len(ids) > 0 or page == 0)
-        total = page * limit + len(ids) if is_last else _count(db, organization_id, query, search, others)
+        if known is None:
+            known = page * limit + len(ids) if is_last else _count(db, organization_id, query, search, others)
+        total = known
         pages = -(-total // limit) if limit else None
     items = rows_in_order(db, organization_id, _FOUND, ids[:limit])
     following = str(cursor_behind(items[-1], sort)) if items and len(ids) > limit else None
@@ -249,20 +252,20 @@ def _where(wheres: "Mapping[str, Where]", term: Term) -> ColumnElement[bool]:
     return not_(func.coalesce(found, false())) if term.is_not else found
 
 
-def _ids(
+def _first_of(
     db: Connection,
     search: Search | None,
     others: Sequence[ColumnElement[bool]],
     sort: Sort,
     offset: int,
     limit: int,
-) -> list[int]:
+) -> Newest:
     if search and sort == NEWEST:
         known = fulltext.list_newest(db, search, others, offset=offset, limit=limit)
         if known is not None:
             return known
     keys = _keys(sort).where(*others, *([fulltext.found(search)] if search else []))
-    return list(db.execute(keys, {"most": limit, "first": offset}).scalars())
+    return Newest(list(db.execute(keys, {"most": limit, "first": offset}).scalars()), None)
 
 
 @cache

@@ -68,6 +68,7 @@ def _letter(one: str) -> str:
 
 _FOLDED = _Folded()
 _NOT_ASCII = re.compile(r"[^\x00-\x7f]+")
+_ASCII_WORD = re.compile("[0-9A-Za-z]+")
 _HAS_WORD = re.compile(r"[0-9A-Za-z]|[^\x00-\x7f]")  # of a plain text
 _PLAIN = {code: _folded(chr(code)) for code in range(128)}
 
@@ -114,8 +115,7 @@ def _shortened(found: list[str]) -> list[str]:
     return [word[:MOST_CHARACTERS] for word in found]
 
 
-@dataclass(frozen=True)
-class Span:
+class Span(NamedTuple):
     """A word and where it stands in its text, `end` excluded."""
 
     word: str
@@ -125,6 +125,9 @@ class Span:
 
 def spans(text: str) -> list[Span]:
     """The words of a text with their places: the same words that `words` gives."""
+    if text.isascii():
+        told = _ASCII_WORD.finditer(text)
+        return [Span(one[0][:MOST_CHARACTERS].lower(), one.start(), one.end()) for one in told]
     found: list[Span] = []
     letters: list[str] = []
     start = end = 0
@@ -160,13 +163,21 @@ def texts(one: Spoken) -> Iterator[Text]:
         return
     yield Text("tool", "name", one.data.name)
     for field in ("arguments", "result", "error"):
-        for value in _values(getattr(one.data, field)):
+        found: list[str] = []
+        _find_values(getattr(one.data, field), found)
+        for value in found:
             yield Text("tool", field, value)
 
 
-def _values(payload: Any) -> list[str]:
-    found: list[str] = []
-    _find_values(payload, found)
+def all_text(one: Spoken) -> str:
+    """The same in one piece."""
+    return one.data.text if isinstance(one, Message) else " ".join(_values(one.data))
+
+
+def _values(data: Done) -> list[str]:
+    found = [data.name]
+    for payload in (data.arguments, data.result, data.error):
+        _find_values(payload, found)
     return found
 
 
@@ -195,18 +206,13 @@ def entries(spoken: Iterable[Spoken]) -> list[Entry]:
     """The words of a session, event by event; what has none is left out."""
     made = []
     for one in spoken:
-        part, told = (one.data.role, plain(one.data.text)) if isinstance(one, Message) else ("tool", _done(one.data))
+        if isinstance(one, Message):
+            part, told = one.data.role, plain(one.data.text)
+        else:
+            part, told = "tool", joined(map(plain, _values(one.data)))
         if _HAS_WORD.search(told):
             made.append(Entry(crc32(one.id.encode()).to_bytes(_KEY_BYTES, "big"), part, told))
     return made
-
-
-def _done(data: Done) -> str:
-    """What a tool was told and answered, as a plain text."""
-    found = [data.name]
-    for payload in (data.arguments, data.result, data.error):
-        _find_values(payload, found)
-    return joined(map(plain, found))
 
 
 def joined(parted: Iterable[str]) -> str:
