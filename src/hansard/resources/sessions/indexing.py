@@ -11,7 +11,7 @@ from enum import Enum
 from functools import partial
 
 from hansard.db.engine import Database
-from hansard.kit.errors import HansardError
+from hansard.kit.errors import Damaged, HansardError
 from hansard.resources.accounts.store import list_organizations
 from hansard.resources.sessions.backlog import add_batch, find_batch, is_behind
 
@@ -62,10 +62,18 @@ class Indexer:
         outcomes = set()
         for organization_id in self._behind():
             if not self._stopped.is_set():
-                outcomes.add(index_batch(self._database, organization_id))
+                outcomes.add(self._index(organization_id))
         if Outcome.WRITTEN in outcomes:
             return 0.0
-        return AGAIN_AFTER_S if Outcome.OVERTAKEN in outcomes else LOOK_EVERY_S
+        return AGAIN_AFTER_S if outcomes & {Outcome.OVERTAKEN, Outcome.DAMAGED} else LOOK_EVERY_S
+
+    def _index(self, organization_id: int) -> "Outcome":
+        """What is damaged in one organization keeps no other waiting."""
+        try:
+            return index_batch(self._database, organization_id)
+        except Damaged as error:
+            _log.warning("The search index of an organization cannot be written: %s", error.sentence)
+            return Outcome.DAMAGED
 
     def _behind(self) -> list[int]:
         """The organizations with something to read: at once where we wrote it, after a while where others did."""
@@ -87,6 +95,7 @@ class Outcome(Enum):
 
     WRITTEN = "written"
     OVERTAKEN = "overtaken"  # another process wrote the same first
+    DAMAGED = "damaged"  # what it should read cannot be read
     NOTHING = "nothing"  # there was nothing to read
 
 

@@ -17,7 +17,7 @@ from sqlalchemy import Connection, func, select
 from hansard.db.counters import change_number, find_number, take_turn
 from hansard.db.engine import Database
 from hansard.db.tables import body
-from hansard.kit.errors import HansardError
+from hansard.kit.errors import Damaged, HansardError
 from hansard.resources.accounts.store import list_organizations
 from hansard.resources.sessions.dictionaries import (
     Trained,
@@ -166,5 +166,9 @@ class Trainer:
         """Train, unless another process has begun to; two would do no harm, but the work twice."""
         now = self._clock()
         asking = partial(take_turn, organization_id=organization_id, name="training", now=now, every=TURN)
-        if self._database.write(organization_id, asking):
+        if not self._database.write(organization_id, asking):
+            return
+        try:
             retrain(self._database, organization_id, now)
+        except Damaged as error:  # which keeps no other organization waiting
+            _log.warning("No dictionary can be trained for an organization: %s", error.sentence)
