@@ -175,6 +175,12 @@ def house(request: pytest.FixtureRequest) -> House:
     return found
 
 
+@pytest.fixture(params=DIALECTS)
+def own_house(request: pytest.FixtureRequest, make_settings: Callable[..., Settings]) -> Iterator[House]:
+    """A server that no other test uses: what is damaged in it stays damaged."""
+    yield from open_house(make_settings(request.param))
+
+
 @pytest.fixture(autouse=True, scope="session")
 def _read_once() -> Iterator[None]:
     """The same sound is read in one process, however often the tests upload it: every other costs half a second."""

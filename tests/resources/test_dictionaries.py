@@ -21,6 +21,7 @@ from hansard.db.tables import body, dictionary
 from hansard.kit.errors import Damaged
 from hansard.kit.settings import Settings
 from hansard.resources.sessions import dictionaries, repacking, training
+from hansard.resources.sessions.backlog import find_backlog
 from hansard.resources.sessions.dictionaries import (
     Known,
     Trained,
@@ -30,7 +31,9 @@ from hansard.resources.sessions.dictionaries import (
     get_newest_dictionary,
     list_dictionaries,
     list_unused,
+    remove_dictionaries,
 )
+from hansard.resources.sessions.intake import add_changes
 from hansard.resources.sessions.packing import BUILT_IN, Dictionary, packing_of
 from hansard.resources.sessions.repacking import repack
 from hansard.resources.sessions.store import find_children, list_children
@@ -235,8 +238,11 @@ def trained_on(phrases: Sequence[str]) -> Trained:
     return made
 
 
-def test_a_body_whose_dictionary_is_missing_or_damaged_is_an_error_and_never_other_words(house: House) -> None:
-    door = house.door()
+def test_a_body_whose_dictionary_is_missing_or_damaged_is_an_error_and_keeps_no_other_organization_waiting(
+    own_house: House,
+) -> None:
+    house = own_house
+    door, other = house.door(), house.door()
     mine = door.organization_id
     record(door, 40)
     made = train_now(house, door).made
@@ -246,15 +252,27 @@ def test_a_body_whose_dictionary_is_missing_or_damaged_is_an_error_and_never_oth
     house.database.write(mine, lambda db: change_content(db, mine, content))
     with another(house) as fresh, fresh.reading() as db, pytest.raises(Damaged, match="is damaged"):
         list_children(db, mine, int(number))
-    house.database.write(mine, lambda db: db.execute(delete(dictionary).where(dictionary.c.organization_id == mine)))
+    house.database.write(mine, lambda db: remove_dictionaries(db, mine, [made.packing]))
     with another(house) as fresh, fresh.reading() as db, pytest.raises(Damaged, match="is missing"):
         list_children(db, mine, int(number))
-    house.database.reader.dispose()
-    dictionaries._at_hand.pop(house.database.reader)
+    dictionaries._at_hand.pop(house.database.reader, None)
     answer = door.get(f"/hansard/v1/sessions/{number}/record")
     assert answer.status == 500
     assert f"Dictionary {made.packing} of organization {mine} is missing" in answer.detail
     assert record(door, 1, seed=9)  # what comes is recorded all the same
+    house.database.write(mine, lambda db: add_changes(db, mine, [int(number)]))
+    record(other, 3)
+    deadline = time.monotonic() + 20
+    while waiting(house.database, other.organization_id) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert waiting(house.database, other.organization_id) == 0
+    assert waiting(house.database, mine) > 0
+
+
+def waiting(database: Database, organization_id: int) -> int:
+    """How many sessions search has yet to read."""
+    with database.reading() as db:
+        return find_backlog(db, organization_id).count
 
 
 def change_content(db: Connection, organization_id: int, content: bytes) -> None:

@@ -20,6 +20,7 @@ PAUSE_S = 0.4  # after the last batch, while more is being recorded: a few large
 LOOK_AT_ALL_EVERY_S = 1.0
 LOOK_AT_EACH_S = 0.05  # so that looking takes a small part of the time, however many there are
 AGAIN_AFTER_S = 1.0  # an error, or another process that does the same work
+FAILED_AGAIN_AFTER_S = 3.0
 _log = logging.getLogger("hansard")
 
 
@@ -32,6 +33,7 @@ class Indexer:
         self._thread: threading.Thread | None = None
         self._written: set[int] = set()
         self._look_at_all_after = 0.0
+        self._failed: dict[int, float] = {}  # when to try these organizations again
 
     def start(self) -> None:
         self._thread = threading.Thread(target=self._run, name="hansard-search", daemon=True)
@@ -63,9 +65,22 @@ class Indexer:
         outcomes = set()
         for organization_id in self._behind():
             if not self._stopped.is_set():
-                outcomes.add(index_batch(self._database, organization_id))
+                outcomes.add(self._try(organization_id))
         waits = {Outcome.WRITTEN: 0.0, Outcome.CAUGHT_UP: PAUSE_S, Outcome.OVERTAKEN: AGAIN_AFTER_S}
         return min((waits[one] for one in outcomes if one in waits), default=LOOK_EVERY_S)
+
+    def _try(self, organization_id: int) -> "Outcome":
+        """A batch of one organization; what is wrong with it keeps no other waiting."""
+        try:
+            return index_batch(self._database, organization_id)
+        except HansardError as error:
+            _log.warning(
+                "Organization %s is not indexed now: %s It will be tried again.", organization_id, error.sentence
+            )
+        except Exception:
+            _log.exception("Organization %s could not be indexed; it will be tried again.", organization_id)
+        self._failed[organization_id] = time.monotonic() + FAILED_AGAIN_AFTER_S
+        return Outcome.NOTHING
 
     def _behind(self) -> list[int]:
         """The organizations with something to read: at once where we wrote it, after a while where others did."""
@@ -74,7 +89,7 @@ class Indexer:
         if not (is_time or self._written):
             return []
         with self._database.reading() as db:
-            numbers = [one.id for one in list_organizations(db)]
+            numbers = [one.id for one in list_organizations(db) if self._failed.get(one.id, 0) <= time.monotonic()]
             behind = [number for number in numbers if (is_time or number in self._written) and is_behind(db, number)]
         if is_time:
             self._look_at_all_after = time.monotonic() + max(LOOK_AT_ALL_EVERY_S, len(numbers) * LOOK_AT_EACH_S)

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
+from typing import TypeVar
 
 from sqlalchemy import Connection, func, select
 
@@ -33,6 +34,8 @@ if sys.version_info >= (3, 14):
     from compression import zstd
 else:
     from backports import zstd
+
+T = TypeVar("T")
 
 LOOK_EVERY_S = 30.0
 TURN = timedelta(minutes=5)  # after that, whoever began is gone
@@ -147,23 +150,28 @@ class Trainer:
     def _run(self) -> None:
         wait_s = 0.0
         while not self._stopped.wait(wait_s):
-            try:
-                self._look()
-            except HansardError as error:
-                _log.warning("No dictionary can be trained now: %s It will be tried again.", error.sentence)
-            except Exception:
-                _log.exception("No dictionary could be trained; it will be tried again.")
+            for organization_id in self._tried(self._due) or ():
+                self._tried(partial(self._train, organization_id))
             wait_s = LOOK_EVERY_S
 
-    def _look(self) -> None:
+    def _tried(self, work: Callable[[], T]) -> T | None:
+        """What became of it; what is wrong with one organization keeps no other waiting."""
+        try:
+            return work()
+        except HansardError as error:
+            _log.warning("No dictionary can be trained now: %s It will be tried again.", error.sentence)
+        except Exception:
+            _log.exception("No dictionary could be trained; it will be tried again.")
+        return None
+
+    def _due(self) -> list[int]:
         with self._database.reading() as db:
-            due = [one.id for one in list_organizations(db) if is_due(db, one.id)]
-        for organization_id in due:
-            if not self._stopped.is_set():
-                self._train(organization_id)
+            return [one.id for one in list_organizations(db) if is_due(db, one.id)]
 
     def _train(self, organization_id: int) -> None:
         """Train, unless another process has begun to; two would do no harm, but the work twice."""
+        if self._stopped.is_set():
+            return
         now = self._clock()
         asking = partial(take_turn, organization_id=organization_id, name="training", now=now, every=TURN)
         if self._database.write(organization_id, asking):
