@@ -29,6 +29,7 @@ G = TypeVar("G")
 MOST_PER_COMMIT = 128
 CHECKPOINT_BYTES = 4 * 1024 * 1024
 CHECKPOINT_EVERY_S = 1.0
+CHECKPOINT_AGAIN_S = 0.1  # where a reader was in the way
 IDLE_S = 1.0
 MOST_WRITTEN = 10_000  # of what nobody asks for
 
@@ -181,7 +182,8 @@ class Writer:
     def _checkpoint_if_due(self) -> None:
         if self._wal_bytes() > CHECKPOINT_BYTES and time.monotonic() > self._checkpoint_after:
             self._checkpoint()
-            self._checkpoint_after = time.monotonic() + CHECKPOINT_EVERY_S
+            is_moved = self._wal_bytes() <= CHECKPOINT_BYTES
+            self._checkpoint_after = time.monotonic() + (CHECKPOINT_EVERY_S if is_moved else CHECKPOINT_AGAIN_S)
 
     def _wal_bytes(self) -> int:
         if not self._lock:
