@@ -55,6 +55,8 @@ def test_ten_thousand_sessions_are_imported_listed_and_opened(tmp_path: Path) ->
         assert of_one["total_count"] == sum(1 for n in range(SESSIONS) if n % 7 == 3 and n % 10)
         last = door.get("/api/v1/sessions/", limit=25, page=live // 25 - 1).json
         assert len(last["items"]) == 25
+        house.app.state.indexer.close()  # which read bodies too, for themselves
+        house.app.state.trainer.close()
         house.statements.clear()
         transcript = door.get("/api/v1/sessions/transcript/7777").json
         assert len(transcript["transcription"]) == TURNS
