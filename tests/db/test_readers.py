@@ -2,28 +2,15 @@
 
 import asyncio
 import threading
-from collections.abc import Callable, Iterator
 
 import pytest
 from sqlalchemy import Connection, text
 
 from hansard.db.access import Readers
-from hansard.db.engine import Database, open_database
-from hansard.db.migrate import migrate
-from hansard.kit.settings import Settings
-from tests.conftest import DIALECTS
+from hansard.db.engine import Database
 
 WRITE = text("INSERT INTO counter (organization_id, name, value) VALUES (1, :name, 1)")
 COUNT = text("SELECT count(*) FROM counter WHERE organization_id = 1 AND name LIKE 'n%'")
-
-
-@pytest.fixture(params=DIALECTS)
-def database(request: pytest.FixtureRequest, make_settings: Callable[..., Settings]) -> Iterator[Database]:
-    settings = make_settings(request.param)
-    migrate(settings)
-    database = open_database(settings)
-    yield database
-    database.close()
 
 
 def count(db: Connection) -> int:

@@ -2,7 +2,7 @@
 
 import sqlite3
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -14,18 +14,8 @@ from hansard.db.health import has_wal_reset_bug
 from hansard.db.migrate import migrate
 from hansard.kit.errors import Busy, DiskFull
 from hansard.kit.settings import Settings
-from tests.conftest import DIALECTS
 
 COUNT = text("SELECT count(*) FROM counter WHERE organization_id = 7")
-
-
-@pytest.fixture(params=DIALECTS)
-def database(request: pytest.FixtureRequest, make_settings: Callable[..., Settings]) -> Iterator[Database]:
-    settings = make_settings(request.param)
-    migrate(settings)
-    one = open_database(settings)
-    yield one
-    one.close()
 
 
 def insert(name: str) -> Callable[[Connection], Any]:

@@ -86,6 +86,14 @@ def packing_of(content: bytes) -> int:
     return _TRAINED | int.from_bytes(hashlib.sha256(content).digest()[:4], "big") >> 2
 
 
+def trained(texts: Sequence[bytes], size_bytes: int) -> bytes | None:
+    """The content of a dictionary for texts like these; None where there is too little in them to learn from."""
+    try:
+        return zstd.train_dict(texts, size_bytes).dict_content
+    except (zstd.ZstdError, ValueError):
+        return None
+
+
 def packed(children: Sequence[Child], dictionary: Dictionary = BUILT_IN) -> bytes:
     """Pack children, whatever order they come in; the same children always give the same bytes."""
     return dictionary.compressed(msgspec.json.encode(in_order(children)))

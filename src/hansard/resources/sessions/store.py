@@ -30,7 +30,7 @@ from hansard.kit.listing import (
     truth,
 )
 from hansard.resources.sessions.dictionaries import get_dictionary
-from hansard.resources.sessions.packing import unpacked
+from hansard.resources.sessions.packing import Dictionary, unpacked
 from hansard.resources.sessions.schemas import Session
 from hansard.resources.sessions.spoken import SPOKEN_KINDS, Spoken, spoken_in, spoken_of
 from hansard.resources.sessions.totals import count_all
@@ -294,11 +294,9 @@ def find_children(db: Connection, organization_id: int, ids: Sequence[int]) -> d
 
 def find_spoken(db: Connection, organization_id: int, ids: Sequence[int]) -> dict[int, list[Spoken]]:
     """What was said and done in each of these sessions, in the order of the record: none where there is no session."""
-    columns = [body.c.session_id, body.c.packing, body.c.packed]
-    packed = rows_among(db, organization_id, columns, {"session_id": ids})
     found = {
-        number: spoken_in(get_dictionary(db, organization_id, packing).decompressed(one))
-        for number, packing, one in packed
+        number: spoken_in(dictionary.decompressed(packed))
+        for number, packed, dictionary in _packed(db, organization_id, ids)
     }
     running = [number for number in ids if number not in found]
     rows = find_rows(db, organization_id, running, child.c.kind.in_(SPOKEN_KINDS)) if running else {}
@@ -315,13 +313,14 @@ def _rows_as_json(db: Connection, organization_id: int, session_id: int) -> Json
 
 def find_bodies(db: Connection, organization_id: int, ids: Sequence[int]) -> dict[int, list[Child]]:
     """The children of those of these sessions that have ended."""
-    asked = select(body.c.session_id, body.c.packing, body.c.packed).where(
-        body.c.organization_id == organization_id, body.c.session_id.in_(ids)
-    )
-    return {
-        row.session_id: unpacked(row.packed, get_dictionary(db, organization_id, row.packing))
-        for row in db.execute(asked).all()
-    }
+    return {number: unpacked(packed, dictionary) for number, packed, dictionary in _packed(db, organization_id, ids)}
+
+
+def _packed(db: Connection, organization_id: int, ids: Sequence[int]) -> Iterator[tuple[int, bytes, Dictionary]]:
+    """The bodies of those of these sessions that have ended, each with the dictionary it was packed with."""
+    columns = [body.c.session_id, body.c.packing, body.c.packed]
+    for session_id, packing, packed in rows_among(db, organization_id, columns, {"session_id": ids}):
+        yield session_id, packed, get_dictionary(db, organization_id, packing)
 
 
 def find_rows(

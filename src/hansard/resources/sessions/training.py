@@ -5,7 +5,6 @@ makes is used only where sessions that it was not trained on become smaller by i
 """
 
 import logging
-import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -26,14 +25,9 @@ from hansard.resources.sessions.dictionaries import (
     get_dictionary,
     get_newest_dictionary,
 )
-from hansard.resources.sessions.packing import Dictionary, packing_of
+from hansard.resources.sessions.packing import Dictionary, packing_of, trained
 from hansard.resources.sessions.store import find_newest_session
 from hansard.resources.sessions.totals import count_all
-
-if sys.version_info >= (3, 14):
-    from compression import zstd
-else:
-    from backports import zstd
 
 T = TypeVar("T")
 
@@ -71,9 +65,8 @@ def train(samples: Sequence[bytes], before: Dictionary) -> Trained | None:
     measured = samples[::_HELD_OUT]
     learned = [text for place, text in enumerate(samples) if place % _HELD_OUT]
     size_bytes = min(SIZE_BYTES, sum(map(len, learned)) // _SIZE_PART)
-    try:
-        content = zstd.train_dict(learned, size_bytes).dict_content
-    except (zstd.ZstdError, ValueError):
+    content = trained(learned, size_bytes)
+    if content is None:
         return None
     after = Dictionary(packing_of(content), content)
     return Trained(
