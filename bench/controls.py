@@ -43,15 +43,16 @@ _SHOWN += [
     )
 ]
 _PAGE = f"""
-SELECT {", ".join(_SHOWN)}, snapshot.llm_model, label.code
-FROM (SELECT id FROM session WHERE organization_id = :org AND {{where}} ORDER BY {{order}} LIMIT :limit OFFSET :offset)
-  AS found
+SELECT {", ".join(_SHOWN)}, snapshot.llm_model, session.label_code
+FROM (
+  SELECT id FROM session {{path}} WHERE organization_id = :org AND {{where}}
+  ORDER BY {{order}} LIMIT :limit OFFSET :offset
+) AS found
 JOIN session ON session.organization_id = :org AND session.id = found.id
 JOIN snapshot ON snapshot.organization_id = :org AND snapshot.id = session.snapshot_id
-LEFT JOIN label ON label.organization_id = :org AND label.id = session.label_id
 ORDER BY {{outer}}
 """
-_COUNT = "SELECT count(*) FROM session WHERE organization_id = :org AND {where}"
+_COUNT = "SELECT count(*) FROM session {path} WHERE organization_id = :org AND {where}"
 
 
 class Raw:
@@ -73,17 +74,24 @@ class Raw:
         found: list[tuple[Any, ...]] = self._db.execute(statement, dict(given)).fetchall()
         return found
 
-    def page(self, where: str, order: str, given: Mapping[str, Any], offset: int, limit: int = 25) -> list[int]:
-        """The rows of a page; gives their ids."""
+    def page(
+        self, where: str, order: str, given: Mapping[str, Any], offset: int, limit: int = 25, path: str = "session_wide"
+    ) -> list[int]:
+        """The rows of a page, of a file by this index; gives their ids."""
         outer = ", ".join(f"session.{one}" for one in order.split(", "))
-        statement = _PAGE.format(where=where, order=order, outer=outer)
+        statement = _PAGE.format(where=where, order=order, outer=outer, path=self._hint(path))
         more = {"org": self._organization_id, "limit": limit, "offset": offset}
         place = list(FIELDS).index("session_id")
         return [int(row[place]) for row in self.rows(statement, {**given, **more})]
 
-    def count(self, where: str, given: Mapping[str, Any]) -> int:
-        """The exact total."""
-        return int(self.rows(_COUNT.format(where=where), {**given, "org": self._organization_id})[0][0])
+    def count(self, where: str, given: Mapping[str, Any], path: str) -> int:
+        """The exact total, of a file by this index."""
+        return int(
+            self.rows(_COUNT.format(where=where, path=self._hint(path)), {**given, "org": self._organization_id})[0][0]
+        )
+
+    def _hint(self, path: str) -> str:
+        return "" if self.is_postgres else f"INDEXED BY {path}"
 
     def moment(self, microseconds: int) -> int | datetime:
         """An instant as this database compares it."""

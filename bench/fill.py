@@ -130,6 +130,7 @@ def _session_row(organization_id: int, number: int, one: Talk, snapshot_id: int)
         "is_outbound": one.is_outbound,
         "user_terminated": True,
         "label_id": number * _PLACES if one.label else None,
+        "label_code": one.label or None,
         "turn_count": 20,
         "interruption_count": 0,
         "has_tool_error": False,

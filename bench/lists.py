@@ -17,6 +17,7 @@ from bench.fill import Filled, moment_of_us
 from bench.serving import Served
 
 DRAWS = 60
+FEW = 2000  # sessions are sorted sooner than a page of them is found among all
 SECONDS = 20.0
 DAY_US = 86_400_000_000
 NEWEST = "started_at DESC, id DESC"
@@ -56,7 +57,7 @@ TERMS: Mapping[str, Term] = {
     "source": lambda one, raw: (f"from:{one.source}", raw.contains("source_folded", "source"), {"source": one.source}),
     "label": lambda one, _: (
         f'label:"{one.label or "GOOD"}"',
-        "label_id IN (SELECT id FROM label WHERE organization_id = :org AND code = :code)",
+        "label_code = :code",
         {"code": one.label or "GOOD"},
     ),
     "duration": lambda _one, _: ("duration:>120", "duration_s > :least_s", {"least_s": 120.0}),
@@ -67,26 +68,32 @@ TERMS: Mapping[str, Term] = {
 
 @dataclass(frozen=True)
 class Shape:
-    """One of the twelve: what is asked for, in which order, and how far back."""
+    """One of the twelve: what is asked for, in which order, and how far back.
+
+    `counted` and `listed` are the indexes that a careful person tells SQLite to count and to list by, which without
+    statistics takes worse ones; where few are found, the list too is read by the first.
+    """
 
     name: str
     terms: tuple[str, ...] = ()
     by_duration: bool = False
     is_deep: bool = False
+    counted: str = "session_wide"
+    listed: str = "session_wide"
 
 
 SHAPES = (
     Shape("no filter"),
-    Shape("agent", ("agent",)),
-    Shape("prompt + version", ("prompt", "version")),
-    Shape("channel + is_test", ("channel", "live")),
+    Shape("agent", ("agent",), counted="session_snapshot"),
+    Shape("prompt + version", ("prompt", "version"), counted="session_snapshot"),
+    Shape("channel + is_test", ("channel", "live"), counted="session_snapshot"),
     Shape("source", ("source",)),
-    Shape("label", ("label",)),
+    Shape("label", ("label",), counted="session_label"),
     Shape("duration + 30 days", ("duration", "30 days")),
-    Shape("4 filters + 90 days", ("agent", "channel", "label", "live", "90 days")),
-    Shape("5 filters, rare", ("agent", "prompt", "version", "label", "duration")),
-    Shape("by duration", by_duration=True),
-    Shape("by duration + agent", ("agent",), by_duration=True),
+    Shape("4 filters + 90 days", ("agent", "channel", "label", "live", "90 days"), counted="session_snapshot"),
+    Shape("5 filters, rare", ("agent", "prompt", "version", "label", "duration"), counted="session_snapshot"),
+    Shape("by duration", by_duration=True, listed="session_duration"),
+    Shape("by duration + agent", ("agent",), by_duration=True, counted="session_snapshot", listed="session_duration"),
     Shape("offset", is_deep=True),
 )
 
@@ -96,6 +103,7 @@ class Asked:
     """A shape with values in it, once for the server and once for the driver."""
 
     request: bytes
+    shape: Shape
     where: str
     order: str
     given: Mapping[str, Any]
@@ -114,7 +122,9 @@ def asked(shape: Shape, one: Talk, raw: Raw, filled: Filled) -> Asked:
     sort = "-duration" if shape.by_duration else ""
     request = get("/hansard/v1/sessions", filled.key, q=text, sort=sort, page=page, limit=25)
     given = {name: value for _, _, values in said for name, value in values.items()}
-    return Asked(request, " AND ".join(parts) or "TRUE", LONGEST if shape.by_duration else NEWEST, given, page * 25)
+    return Asked(
+        request, shape, " AND ".join(parts) or "TRUE", LONGEST if shape.by_duration else NEWEST, given, page * 25
+    )
 
 
 def deep_page(filled: Filled) -> int:
@@ -160,7 +170,10 @@ def take(shape: Shape, filled: Filled, raw: Raw, client: Connection, draws: int)
 
 
 def _by_driver(raw: Raw, one: Asked) -> tuple[list[int], int]:
-    return raw.page(one.where, one.order, one.given, one.offset), raw.count(one.where, one.given)
+    """The count first: it says which index is the better one for the page."""
+    total = raw.count(one.where, one.given, one.shape.counted)
+    path = one.shape.counted if total <= FEW else one.shape.listed
+    return raw.page(one.where, one.order, one.given, one.offset, path=path), total
 
 
 def _pages_alone(filled: Filled, raw: Raw, client: Connection, draws: int) -> Iterator[Figure]:

@@ -12,6 +12,7 @@ import pytest
 from sqlalchemy import Connection, select
 
 from hansard.db.tables import recording
+from hansard.resources.sessions import paths
 from hansard.resources.sessions.intake import close_abandoned
 from hansard.resources.sessions.order import read_cursor, read_sort
 from hansard.resources.sessions.query import FIELDS, SPOKEN, Query, read_query
@@ -204,6 +205,12 @@ def compare(db: Connection, organization_id: int, facts: list[Facts], dice: rand
     elif len(expected) <= 5 * limit:
         assert through_cursors(db, organization_id, query, sort, limit) == expected, (text, sort, limit)
     return len(expected)
+
+
+@pytest.fixture(autouse=True)
+def few(monkeypatch: pytest.MonkeyPatch) -> None:
+    """So few that are few that a list of these sessions is read in every way that a long one is."""
+    monkeypatch.setattr(paths, "_FEW", 12)
 
 
 def prove(house: House, filters: int, seed: int) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event
+from sqlalchemy.dialects.sqlite.base import SQLiteCompiler
 from sqlalchemy.engine import make_url
 
 from hansard.db.writer import ProcessLock, Writer
@@ -150,7 +151,15 @@ def sqlite_engine(url: URL, *, writing: bool) -> Engine:
     event.listen(engine, "connect", prepare)
     # Not a listener: where there is one, the framework looks for more of them at every statement.
     engine.dialect.do_begin = begin  # type: ignore[assignment]
+    engine.dialect.statement_compiler = _Hinting
     return engine
+
+
+class _Hinting(SQLiteCompiler):
+    """Writes what `with_hint` says behind the table: `INDEXED BY …`, without which SQLite may choose any index."""
+
+    def get_from_hint_text(self, _table: Any, text: str | None) -> str | None:
+        return text
 
 
 def _lower(value: Any) -> Any:

@@ -35,11 +35,11 @@ def migrate(settings: Settings) -> None:
     engine.dispose()
 
 
-def migrate_connection(db: Connection) -> None:
-    """Run the migrations that are missing on an open transaction."""
+def migrate_connection(db: Connection, revision: str = "head") -> None:
+    """Run the migrations that are missing, up to this one, on an open transaction."""
     config = _config()
     config.attributes["connection"] = db
-    command.upgrade(config, "head")
+    command.upgrade(config, revision)
 
 
 def revision_of(db: Connection) -> str | None:

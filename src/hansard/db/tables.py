@@ -237,6 +237,14 @@ trait_of_set = Table(
     **_COMPACT,
 )
 
+# What SQLite alone has, which keeps no statistics: indexes for filters that ask for no more than is in one of them
+# (`sessions/paths.py`), each by the column that it begins with after the organization.
+NARROW = {
+    "session_snapshot": ("snapshot_id", "started_at", "id", "is_test", "label_code", "duration_s"),
+    "session_label": ("label_code", "started_at", "id", "is_test", "duration_s"),
+    "session_duration": ("duration_s", "id", "snapshot_id", "is_test"),
+}
+
 session = Table(
     "session",
     metadata,
@@ -263,7 +271,8 @@ session = Table(
     Column("user_terminated", Boolean),
     Column("transfer_voicemail_detected", Boolean),
     Column("override_timestamp", Bytewise),
-    Column("label_id", BigInteger),
+    Column("label_id", BigInteger),  # of the label it is shown with
+    Column("label_code", Bytewise),  # of that label, which is never changed
     Column("turn_count", BigInteger, nullable=False, server_default="0"),
     Column("interruption_count", BigInteger, nullable=False, server_default="0"),
     Column("has_tool_error", Boolean, nullable=False, server_default=false()),
@@ -290,7 +299,7 @@ session = Table(
         "is_test",
         "is_outbound",
         "is_legacy",
-        "label_id",
+        "label_code",
         "source_folded",
         "target_folded",
         "turn_count",
@@ -302,6 +311,7 @@ session = Table(
         "trait_set_id",
         "metadata_set_id",
     ),
+    *(Index(name, "organization_id", *columns).ddl_if(dialect="sqlite") for name, columns in NARROW.items()),
     Index("session_conversation", "organization_id", "conversation_id", "started_at", "id"),
     Index(
         "session_thread",

@@ -6,7 +6,7 @@ from datetime import UTC, date, datetime, timedelta
 
 from sqlalchemy import ColumnElement, Connection, and_, case, func, select
 
-from hansard.db.tables import label, latency_histogram, session, snapshot
+from hansard.db.tables import latency_histogram, session, snapshot
 from hansard.kit.errors import NotFound
 from hansard.resources.agents.schemas import AgentFigures, AgentsFigures, DayFigures, LatencyFigures, VersionFigures
 from hansard.resources.sessions.histograms import day_of, percentile_ms, unpacked_counts
@@ -112,7 +112,7 @@ def _count_sessions(
         func.count().label("sessions"),
         func.count(session.c.duration_s).label("ended"),
         func.sum(session.c.duration_s).label("lasted_s"),
-        func.sum(case((session.c.ended_at.is_(None), 1), else_=0)).label("running"),
+        func.sum(case((session.c.duration_s.is_(None), 1), else_=0)).label("running"),
         func.sum(session.c.interruption_count).label("interruptions"),
         func.sum(case((session.c.has_tool_error, 1), else_=0)).label("with_tool_error"),
     )
@@ -130,11 +130,10 @@ def _count_labels(
     db: Connection, organization_id: int, first: int, versions: dict[int, _Version], tallies: dict[_Version, _Tally]
 ) -> None:
     """How often each code is the label a session is shown with."""
-    shown = and_(label.c.organization_id == session.c.organization_id, label.c.id == session.c.label_id)
-    asked = select(session.c.snapshot_id, label.c.code, func.count().label("times")).join(label, shown)
-    asked = asked.where(_began_since(organization_id, first)).group_by(session.c.snapshot_id, label.c.code)
-    for row in db.execute(asked):
-        tallies[versions[row.snapshot_id]].labels[row.code] += row.times
+    asked = select(session.c.snapshot_id, session.c.label_code, func.count().label("times"))
+    asked = asked.where(_began_since(organization_id, first), session.c.label_code.is_not(None))
+    for row in db.execute(asked.group_by(session.c.snapshot_id, session.c.label_code)):
+        tallies[versions[row.snapshot_id]].labels[row.label_code] += row.times
 
 
 def _count_latencies(

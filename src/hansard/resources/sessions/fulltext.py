@@ -38,6 +38,7 @@ from sqlalchemy.dialects.postgresql import TSQUERY, TSVECTOR
 from hansard.db.dialect import is_sqlite
 from hansard.db.hot import upsert_rows
 from hansard.db.tables import search_doc, session
+from hansard.resources.sessions.paths import KEY, WIDE, read_by
 from hansard.resources.sessions.store import count_sessions
 from hansard.resources.sessions.words import (
     BETWEEN_TEXTS,
@@ -380,10 +381,12 @@ def list_newest(
         return None
     if search.is_few:
         began = type_coerce(session.c.started_at, BigInteger) + 0  # else SQLite walks all sessions, being in order
-        some = select(session.c.id).where(*others, found(search)).order_by(began.desc(), session.c.id.desc())
+        some = read_by(KEY, select(session.c.id)).where(*others, found(search))
+        some = some.order_by(began.desc(), session.c.id.desc())
         return Newest(list(db.execute(some.limit(limit).offset(offset)).scalars()), None)
     if len(others) > 1:  # the first is the organization
-        newest = select(session.c.id).where(*others).order_by(session.c.started_at.desc(), session.c.id.desc())
+        newest = read_by(WIDE, select(session.c.id)).where(*others)
+        newest = newest.order_by(session.c.started_at.desc(), session.c.id.desc())
         some_ids = list(db.execute(newest.limit(_FEW + 1)).scalars())
         if len(some_ids) <= _FEW:
             hits = _hits_among(db, search, some_ids)
@@ -410,7 +413,7 @@ def _among_newest(
     db: Connection, search: Search, others: Sequence[ColumnElement[bool]], count: int, offset: int, limit: int
 ) -> tuple[list[int], bool]:
     """The hits among the `count` newest sessions that are as `others` say, and whether there are no more sessions."""
-    newest = select(session.c.id, session.c.started_at).where(*others)
+    newest = read_by(WIDE, select(session.c.id, session.c.started_at)).where(*others)
     some = newest.order_by(session.c.started_at.desc(), session.c.id.desc()).limit(count).subquery("newest")
     first, last, there = db.execute(select(func.min(some.c.id), func.max(some.c.id), func.count(some.c.id))).one()
     if not there:

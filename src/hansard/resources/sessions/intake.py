@@ -28,7 +28,7 @@ from hansard.resources.sessions.header import (
     span,
 )
 from hansard.resources.sessions.histograms import Cell, Counts, add_counts, count_latencies, day_of
-from hansard.resources.sessions.labelling import label_row, shown_label_id
+from hansard.resources.sessions.labelling import label_row, shown_label
 from hansard.resources.sessions.packing import Dictionary, packed
 from hansard.resources.sessions.response import RESPONSE_KINDS, response_p95_ms
 from hansard.resources.sessions.snapshots import snapshot_ids
@@ -236,11 +236,12 @@ def _describe(db: Connection, organization_id: int, drafts: Sequence[_Draft], no
         row |= fields_of(head.fields)
         row |= {
             "snapshot_id": snapshot_id,
-            "label_id": shown.get(draft.id, row["label_id"]),
             "metadata": to_json(head.metadata).decode() if head.metadata else None,
             "response_p95_ms": response_p95_ms(draft.all_of(*RESPONSE_KINDS)) if row["ended_at"] else None,
             "received_at": now,
         }
+        if draft.id in shown:
+            row["label_id"], row["label_code"] = shown[draft.id]
         row["thread"] = thread_of(row["service"], head.fields)
         row["named_conversation"] = "conversation_id" in head.fields
         if row["named_conversation"]:
@@ -282,12 +283,14 @@ def _first_word(draft: _Draft) -> datetime:
 
 def _add_labels(
     db: Connection, organization_id: int, drafts: Sequence[_Draft]
-) -> tuple[list[int], dict[int, int | None]]:
-    """Write the fresh labels; give their ids and, for each session that got any, which it is now shown with."""
+) -> tuple[list[int], dict[int, tuple[int, str]]]:
+    """Write the fresh labels; give their ids and, for each session that got any, id and code of the one it is now
+    shown with.
+    """
     fresh = {draft.id: draft.fresh_of("label") for draft in drafts if draft.has_fresh("label")}
     if not fresh:
         return [], {}
-    asked = select(label.c.session_id, label.c.id, label.c.type, label.c.at).where(
+    asked = select(label.c.session_id, label.c.id, label.c.type, label.c.at, label.c.code).where(
         label.c.organization_id == organization_id, label.c.session_id.in_(fresh)
     )
     have: dict[int, list[dict[str, Any]]] = {number: [] for number in fresh}
@@ -299,7 +302,8 @@ def _add_labels(
             made.append(label_row(organization_id, number, one, taken={row["id"] for row in have[number]}))
             have[number].append(made[-1])
     db.execute(label.insert(), made)
-    return [row["id"] for row in made], {number: shown_label_id(rows) for number, rows in have.items()}
+    shown = {number: shown_label(rows) for number, rows in have.items()}
+    return [row["id"] for row in made], {number: (one["id"], one["code"]) for number, one in shown.items()}
 
 
 def _write(db: Connection, organization_id: int, drafts: Sequence[_Draft], idle: timedelta) -> None:

@@ -2,7 +2,6 @@
 
 import hashlib
 from collections.abc import Collection, Iterable, Mapping
-from datetime import datetime
 from typing import Any
 
 from pydantic_core import to_json
@@ -40,9 +39,6 @@ def _label_id(session_id: int, event_id: str, taken: Collection[int]) -> int:
     return session_id * _PLACES + place
 
 
-def shown_label_id(labels: Iterable[Mapping[str, Any]]) -> int | None:
-    """The newest human rating, else the newest automatic one, else none (wire contract 2.1)."""
-    ranked: list[tuple[bool, datetime, int]] = [
-        (label["type"] == "human-rating", label["at"], int(label["id"])) for label in labels
-    ]
-    return max(ranked)[2] if ranked else None
+def shown_label(labels: Iterable[Mapping[str, Any]]) -> Mapping[str, Any]:
+    """The newest human rating, else the newest automatic one (wire contract 2.1). There must be one at least."""
+    return max(labels, key=lambda label: (label["type"] == "human-rating", label["at"], label["id"]))

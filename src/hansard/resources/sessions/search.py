@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Select, and_, bindparam, false, func, not_, or_, select, tuple_
 
-from hansard.db.tables import label, session, snapshot
+from hansard.db.tables import session, snapshot
 from hansard.kit.errors import Invalid
 from hansard.kit.ids import find_id
 from hansard.kit.listing import MOST_PER_PAGE, Column, Page, contains, exact, number
@@ -18,6 +18,16 @@ from hansard.resources.sessions import fulltext
 from hansard.resources.sessions.fulltext import Newest, Search, Sought
 from hansard.resources.sessions.hits import hits, sought_phrases
 from hansard.resources.sessions.order import NEWEST, Cursor, Sort, cursor_behind
+from hansard.resources.sessions.paths import (
+    KEY,
+    WIDE,
+    Path,
+    choose_path,
+    count_by,
+    direct_path,
+    needs_of,
+    read_by,
+)
 from hansard.resources.sessions.query import SPOKEN, Query, Term, phrases
 from hansard.resources.sessions.schemas import FoundPage, FoundSession, Hit, SearchedSession
 from hansard.resources.sessions.store import SNAPSHOT_OF, Row, find_spoken, listed, rows_in_order
@@ -72,13 +82,16 @@ def find_page(
         raise Invalid(f"There is no page {page}.")
     search, others = _parts(db, organization_id, query, now)
     beyond = [after.beyond()] if after else []
-    found = _first_of(db, search, [*others, *beyond], sort, page * limit, limit + 1)
-    ids, known = found.ids, None if after else found.total
+    path = _path(db, query, search, select(session.c.id).where(*others), sort, with_total)
+    found = _first_of(db, search, [*others, *beyond], sort, page * limit, limit + 1, path.hint)
+    ids, known = found.ids, path.total if after or found.total is None else found.total
     total = pages = None
     if with_total:
         is_last = len(ids) <= limit and not after and (len(ids) > 0 or page == 0)
         if known is None:
-            known = page * limit + len(ids) if is_last else _count(db, organization_id, query, search, others)
+            known = (
+                page * limit + len(ids) if is_last else _count(db, organization_id, query, search, others, path.hint)
+            )
         total = known
         pages = -(-total // limit) if limit else None
     items = rows_in_order(db, organization_id, _FOUND, ids[:limit])
@@ -94,18 +107,31 @@ def find_page(
 
 
 def _count(
-    db: Connection, organization_id: int, query: Query, search: Search | None, others: Sequence[ColumnElement[bool]]
+    db: Connection,
+    organization_id: int,
+    query: Query,
+    search: Search | None,
+    others: Sequence[ColumnElement[bool]],
+    hint: str | None,
 ) -> int:
     """How many there are: known of all and of all that are no tests, and the index knows it of words alone."""
     if str(query) in ("", "is:live"):
         return count_all(db, organization_id, with_tests=not query.terms)
     is_of_words_alone = len(others) == 1  # the organization
     known = fulltext.count_found(db, search) if search and is_of_words_alone else None
-    return _counted(db, [*others, fulltext.found(search)] if search else others) if known is None else known
+    if known is not None:
+        return known
+    return count_by(db, _keys_of(search, others), hint)
 
 
-def _counted(db: Connection, matching: Sequence[ColumnElement[bool]]) -> int:
-    return int(db.execute(select(func.count()).select_from(session).where(*matching)).scalar_one())
+def _path(db: Connection, query: Query, search: Search | None, keys: Select[Any], sort: Sort, with_total: bool) -> Path:
+    if search is None:
+        return choose_path(db, keys, needs_of(query), sort.column.key, with_total=with_total)
+    return Path(KEY if search.is_few else WIDE, None)
+
+
+def _keys_of(search: Search | None, others: Sequence[ColumnElement[bool]]) -> Select[Any]:
+    return select(session.c.id).where(*others, *([fulltext.found(search)] if search else []))
 
 
 def list_hits(
@@ -150,7 +176,8 @@ def search_page(db: Connection, organization_id: int, query: Query, now: datetim
 
 def count_sessions_after(db: Connection, organization_id: int, query: Query, now: datetime, after: int) -> int:
     """How many sessions with an id above `after` a filter finds: those that came since a page was shown."""
-    return _counted(db, [*_matching(db, organization_id, query, now), session.c.id > after])
+    keys = select(session.c.id).where(*_matching(db, organization_id, query, now), session.c.id > after)
+    return count_by(db, keys, KEY)
 
 
 def find_neighbours(
@@ -161,12 +188,14 @@ def find_neighbours(
     started_at = db.execute(select(session.c.started_at).where(mine)).scalar_one_or_none()
     if started_at is None:
         return None, None
-    matching = _matching(db, organization_id, query, now)
+    search, others = _parts(db, organization_id, query, now)
     place = tuple_(session.c.started_at, session.c.id)
     here = (started_at, session_id)  # a plain tuple, so that each part is written as its column is
     up, down = session.c.started_at.asc(), session.c.started_at.desc()
-    newer = select(session.c.id).where(*matching, place > here).order_by(up, session.c.id.asc()).limit(1)
-    older = select(session.c.id).where(*matching, place < here).order_by(down, session.c.id.desc()).limit(1)
+    hint = KEY if search and search.is_few else direct_path(needs_of(query)) or WIDE
+    keys = read_by(hint, _keys_of(search, others)).limit(1)
+    newer = keys.where(place > here).order_by(up, session.c.id.asc())
+    older = keys.where(place < here).order_by(down, session.c.id.desc())
     return db.execute(newer).scalar_one_or_none(), db.execute(older).scalar_one_or_none()
 
 
@@ -187,10 +216,10 @@ _FOUND = listed(
         "has_tool_error": session.c.has_tool_error,
         "has_recording": session.c.has_recording,
         "response_p95_ms": session.c.response_p95_ms,
-        "label_code": label.c.code,
+        "label_code": session.c.label_code,
         "llm_model": snapshot.c.llm_model,
     },
-).outerjoin(label, (label.c.organization_id == session.c.organization_id) & (label.c.id == session.c.label_id))
+)
 
 
 def list_values(db: Connection, organization_id: int) -> dict[str, list[str]]:
@@ -259,18 +288,19 @@ def _first_of(
     sort: Sort,
     offset: int,
     limit: int,
+    hint: str | None,
 ) -> Newest:
     if search and sort == NEWEST:
         known = fulltext.list_newest(db, search, others, offset=offset, limit=limit)
         if known is not None:
             return known
-    keys = _keys(sort).where(*others, *([fulltext.found(search)] if search else []))
+    keys = _keys(sort, hint).where(*others, *([fulltext.found(search)] if search else []))
     return Newest(list(db.execute(keys, {"most": limit, "first": offset}).scalars()), None)
 
 
 @cache
-def _keys(sort: Sort) -> Select[Any]:
-    keys: Select[Any] = select(session.c.id)
+def _keys(sort: Sort, hint: str | None) -> Select[Any]:
+    keys = read_by(hint, select(session.c.id))
     if sort.by == "agent":
         keys = keys.join(snapshot, SNAPSHOT_OF)
     return keys.order_by(*sort.order()).limit(bindparam("most")).offset(bindparam("first"))
@@ -305,7 +335,7 @@ def _wheres(db: Connection, organization_id: int, now: datetime) -> dict[str, Wh
         "direction": _direction,
         "from": source,
         "to": target,
-        "label": partial(_label, organization_id),
+        "label": _label,
         "duration": lambda value: _ranged(session.c.duration_s, value),
         "response": lambda value: _ranged(session.c.response_p95_ms, value, unit_ms=1),
         "turns": lambda value: _ranged(session.c.turn_count, value),
@@ -380,12 +410,8 @@ def _direction(value: str) -> ColumnElement[bool]:
     return is_outbound if value == "outbound" else not_(is_outbound)
 
 
-def _label(organization_id: int, value: str) -> ColumnElement[bool]:
-    if value.lower() == "none":
-        return session.c.label_id.is_(None)
-    asked = select(label.c.id).where(label.c.organization_id == organization_id, label.c.code == value.upper())
-    found: ColumnElement[bool] = session.c.label_id.in_(asked)
-    return found
+def _label(value: str) -> ColumnElement[bool]:
+    return session.c.label_code.is_(None) if value.lower() == "none" else session.c.label_code == value.upper()
 
 
 def _is(value: str) -> ColumnElement[bool]:
@@ -403,7 +429,7 @@ def _has(value: str) -> ColumnElement[bool]:
         "recording": session.c.has_recording.is_(True),
         "tool-error": session.c.has_tool_error.is_(True),
         "interruption": session.c.interruption_count > 0,
-        "label": session.c.label_id.is_not(None),
+        "label": session.c.label_code.is_not(None),
     }[value]
 
 

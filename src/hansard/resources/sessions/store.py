@@ -22,6 +22,7 @@ from hansard.kit.listing import (
     contains,
     exact,
     moment,
+    narrowed,
     number,
     number_id,
     page_fields,
@@ -31,6 +32,7 @@ from hansard.kit.listing import (
 )
 from hansard.resources.sessions.dictionaries import get_dictionary
 from hansard.resources.sessions.packing import Dictionary, unpacked
+from hansard.resources.sessions.paths import Needs, Path, choose_path, read_by
 from hansard.resources.sessions.schemas import Session
 from hansard.resources.sessions.spoken import SPOKEN_KINDS, Spoken, spoken_in, spoken_of
 from hansard.resources.sessions.totals import count_all
@@ -146,11 +148,33 @@ def list_page(db: Connection, organization_id: int, asked: Asked) -> Row:
     if not wanted:
         keys = keys.where(session.c.is_test.is_(False))
     is_whole = not (rest.search or rest.start or rest.end)
-    known_total = count_all(db, organization_id, with_tests=wanted) if is_whole else None
     newest = (session.c.started_at, session.c.id)
-    rows, total = page_of(db, keys, rest, columns, timestamp=newest[0], newest=newest, known_total=known_total)
+    hint, total = _path(db, narrowed(keys, rest, columns, newest[0]), rest, without_tests=not wanted)
+    if is_whole:
+        total = count_all(db, organization_id, with_tests=wanted)
+    keys = read_by(hint, keys)
+    rows, total = page_of(db, keys, rest, columns, timestamp=newest[0], newest=newest, known_total=total)
     found = rows_in_order(db, organization_id, _LISTED, [row["id"] for row in rows])
     return page_fields([chosen(row, asked, always=("timestamp",)) for row in found], total, asked)
+
+
+def _path(db: Connection, keys: Select[Any], asked: Asked, *, without_tests: bool) -> Path:
+    """The index for a list that the SDKs ask for."""
+    sought = {_SOUGHT.get(name, name) for name in asked.search}
+    if asked.start or asked.end:
+        sought.add("started_at")
+    columns = frozenset(sought | {"is_test"} if without_tests else sought)
+    by = _SOUGHT.get(asked.order_by or "timestamp", asked.order_by)
+    return choose_path(db, keys, Needs(columns, frozenset(sought)), by, with_total=True)
+
+
+_SOUGHT = {
+    **{name: "snapshot_id" for name in NAMES if name in snapshot.c},
+    "timestamp": "started_at",
+    "session_id": "id",
+    "channel_manager_sid": "sid",
+    "duration": "duration_s",
+}
 
 
 def _with_tests(asked: Asked) -> tuple[bool, Asked]:

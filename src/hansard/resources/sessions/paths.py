@@ -1,0 +1,111 @@
+"""Which index SQLite reads a list of sessions by.
+
+SQLite keeps no statistics, and guesses badly between several indexes of one organization's sessions: it is told. The
+widest holds all that a filter can ask, newest sessions first; a narrow one begins with what is sought. PostgreSQL has
+statistics, and none of the narrow ones.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from sqlalchemy import Connection, Select, func, select
+
+from hansard.db.dialect import is_sqlite
+from hansard.db.tables import NARROW, session
+from hansard.resources.sessions.query import Query, Term
+
+KEY = "INDEXED BY sqlite_autoindex_session_1"  # the primary key
+WIDE = "INDEXED BY session_wide"
+_FEW = 2000  # are sorted sooner than a page of them is found among all sessions, newest first
+_NAMED = {"id": KEY, "sid": "INDEXED BY session_key", "conversation_id": "INDEXED BY session_conversation"}
+
+# Which column of a session each field of a filter seeks a value or a range of.
+_SOUGHT: Mapping[str, str] = {
+    **dict.fromkeys(("agent", "prompt", "version", "model", "channel"), "snapshot_id"),
+    **dict.fromkeys(("since", "after", "before"), "started_at"),
+    "label": "label_code",
+    "duration": "duration_s",
+    "id": "id",
+    "sid": "id",  # which it asks for the ids first
+    "conversation": "conversation_id",
+}
+# And which one a word of a field asks, where there is a narrow index with that column.
+_ASKED: Mapping[tuple[str, str], str] = {
+    ("is", "test"): "is_test",
+    ("is", "live"): "is_test",
+    ("is", "running"): "duration_s",
+    ("is", "ended"): "duration_s",
+    ("has", "label"): "label_code",
+}
+
+
+@dataclass(frozen=True)
+class Needs:
+    """Which columns of a session a list asks, and of which it seeks a value or a range. Others have no narrow index."""
+
+    columns: frozenset[str]
+    sought: frozenset[str]
+
+
+class Path(NamedTuple):
+    """The index to read a list by, and how many rows it has on all pages, where they were counted to choose it."""
+
+    hint: str | None
+    total: int | None
+
+
+def needs_of(query: Query) -> Needs:
+    """What a filter asks."""
+    sought = {_SOUGHT[one.field] for one in query.terms if one.field in _SOUGHT and not one.is_not}
+    return Needs(frozenset(column for one in query.terms for column in _columns(one)), frozenset(sought))
+
+
+def _columns(term: Term) -> Iterable[str]:
+    if term.field in _SOUGHT:
+        return [_SOUGHT[term.field]]
+    return [_ASKED.get((term.field, value), term.field) for value in term.values]
+
+
+def choose_path(db: Connection, keys: Select[Any], needs: Needs, by: str | None, *, with_total: bool) -> Path:
+    """The index for the sessions that `keys` selects, in the order of the column `by`.
+
+    What a narrow index holds is counted by it first: a few are sorted, many gone through in their order.
+    """
+    if not is_sqlite(db):
+        return Path(None, None)
+    if named := direct_path(needs):
+        return Path(named, None)
+    narrow = _narrow(needs)
+    if narrow is None:
+        return Path(_in_order(needs, by), None)
+    count = count_by(db, keys if with_total else keys.limit(_FEW + 1), narrow)
+    return Path(narrow if count <= _FEW else _in_order(needs, by), count if with_total else None)
+
+
+def direct_path(needs: Needs) -> str | None:
+    """The index by which one finds what is sought by its name at once, if any is."""
+    return next((hint for column, hint in _NAMED.items() if column in needs.sought), None)
+
+
+def _narrow(needs: Needs) -> str | None:
+    """The narrow index that begins with something sought and holds all that is asked."""
+    held = (name for name, held in NARROW.items() if held[0] in needs.sought and needs.columns <= set(held))
+    return next((f"INDEXED BY {name}" for name in held), None)
+
+
+def _in_order(needs: Needs, by: str | None) -> str:
+    """The index to go through in order, or as near to it as there is."""
+    is_held = by == "duration_s" and needs.columns <= set(NARROW["session_duration"])
+    return "INDEXED BY session_duration" if is_held else WIDE
+
+
+def read_by(hint: str | None, asked: Select[Any]) -> Select[Any]:
+    """The same of sessions, by this index; None lets the database choose."""
+    return asked.with_hint(session, hint, "sqlite") if hint else asked
+
+
+def count_by(db: Connection, keys: Select[Any], hint: str | None) -> int:
+    """How many sessions there are that `keys` selects."""
+    some = read_by(hint, keys.order_by(None)).subquery("of_organization")
+    return int(db.execute(select(func.count()).select_from(some)).scalar_one())

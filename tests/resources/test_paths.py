@@ -1,0 +1,70 @@
+"""By which of its indexes a file is asked for the sessions of a filter: SQLite would guess, and badly."""
+
+import re
+from dataclasses import dataclass
+
+import pytest
+
+from hansard.resources.sessions import paths
+from tests.conftest import House
+from tests.door import Door
+from tests.make import make_session
+
+INDEX = re.compile(r"INDEXED BY (\w+)")
+KEY = "sqlite_autoindex_session_1"
+
+
+@dataclass
+class Asking:
+    """A caller of the one dialect that is told by which index to read, with three sessions."""
+
+    house: House
+    door: Door
+
+    def indexes(self, path: str = "/hansard/v1/sessions", **params: str) -> list[str]:
+        """By which indexes the sessions of a list were counted and looked for, in the order of the statements."""
+        self.house.statements.clear()
+        assert self.door.get(path, **params).status == 200
+        return [found[1] for one in self.house.statements if (found := INDEX.search(one))]
+
+
+@pytest.fixture
+def asking(sqlite_house: House) -> Asking:
+    door = sqlite_house.door()
+    for _ in range(3):
+        make_session(door)
+    return Asking(sqlite_house, door)
+
+
+@pytest.mark.parametrize(
+    ("query", "index"),
+    [
+        ("agent:desk", "session_snapshot"),
+        ("prompt:Greeting version:3 label:GOOD -is:test duration:>1 since:90d", "session_snapshot"),
+        ("label:GOOD is:live", "session_label"),
+        ("duration:>1 -agent:Ada", "session_duration"),
+        ("agent:Ada from:555", "session_wide"),
+        ("-agent:Ada", "session_wide"),
+        ("duration:>1 since:90d", "session_wide"),
+        ("label:GOOD id:1", KEY),
+        ("label:GOOD sid:S1", KEY),
+        ("label:GOOD conversation:1", "session_conversation"),
+    ],
+)
+def test_a_filter_is_read_by_the_narrowest_index_that_holds_it(asking: Asking, query: str, index: str) -> None:
+    assert set(asking.indexes(q=query)) == {index}
+
+
+def test_many_are_counted_by_the_narrow_index_and_walked_in_their_order(
+    asking: Asking, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(paths, "_FEW", 2)
+    assert asking.indexes(q="agent:desk") == ["session_snapshot", "session_wide"]
+    assert asking.indexes(q="agent:desk", total="false") == ["session_snapshot", "session_wide"]
+    assert asking.indexes(q="agent:desk", sort="-duration") == ["session_snapshot", "session_duration"]
+    assert asking.indexes(q="agent:desk label:NONESUCH") == ["session_snapshot"] * 2
+
+
+def test_a_list_of_the_sdks_is_read_by_the_same_indexes(asking: Asking) -> None:
+    asked = {"search_fields": "agent_name", "search_field_values": "desk"}
+    assert asking.indexes("/api/v1/sessions/", **asked) == ["session_snapshot"] * 2
