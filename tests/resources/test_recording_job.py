@@ -166,7 +166,7 @@ def test_a_server_that_stops_waits_for_no_decoder_and_leaves_the_recording_to_th
     make_recording(door, wav(1.25))
     stopping = Listener(sqlite_house.database, sqlite_house.app.state.blobs, sqlite_house.clock)
     monkeypatch.setattr(sys, "executable", program(tmp_path, "exec sleep 60"))
-    threading.Timer(0.3, stopping._stopped.set).start()
+    threading.Timer(0.3, stopping.stopped.set).start()
     with pytest.raises(Stopped):
         stopping._read_one(door.organization_id)
     monkeypatch.undo()

@@ -4,7 +4,7 @@ One recording at a time and each in a process of its own (`analysis.py`), so tha
 takes nothing else with it. Several servers on one database share the work: who takes a recording up notes when.
 """
 
-import logging
+import contextlib
 import os
 import subprocess
 import sys
@@ -20,8 +20,9 @@ from typing import IO
 from pydantic import TypeAdapter
 
 from hansard.db.engine import Database
+from hansard.kit.background import Background, tried
 from hansard.kit.blobs import Blobs
-from hansard.kit.errors import Busy, DiskFull, HansardError, NotFound
+from hansard.kit.errors import Busy, DiskFull, NotFound
 from hansard.resources.accounts.store import list_organizations
 from hansard.resources.recordings.analysis import MOST_CHANNELS, MOST_RESULT_BYTES, MOST_WORK_S, Found
 from hansard.resources.sessions.recordings import (
@@ -39,29 +40,23 @@ MOST_S = MOST_WORK_S + 120.0
 TRIED_FOR = timedelta(seconds=MOST_S + 300.0)  # after that, whoever took it up is gone
 MOST_TRIES = 3
 _FOUND = TypeAdapter(Found)
-_log = logging.getLogger("hansard")
 
 
 class Stopped(Exception):
     """The server is shutting down."""
 
 
-class Listener:
+class Listener(Background):
     """A thread that reads what waits, woken after an upload and looking by itself for what a crash left."""
 
     def __init__(self, database: Database, blobs: Blobs, clock: Callable[[], datetime]) -> None:
+        super().__init__("recordings")
         self._database = database
         self._blobs = blobs
         self._clock = clock
         self._waiting: set[int] = set()
         self._lock = threading.Lock()
         self._woken = threading.Event()
-        self._stopped = threading.Event()
-        self._thread: threading.Thread | None = None
-
-    def start(self) -> None:
-        self._thread = threading.Thread(target=self._run, name="hansard-recordings", daemon=True)
-        self._thread.start()
 
     def wake(self, organization_id: int) -> None:
         """Something new of this organization waits."""
@@ -71,15 +66,15 @@ class Listener:
 
     def close(self) -> None:
         """Stop; what is being read is left for the next server."""
-        self._stopped.set()
+        self.stopped.set()
         self._woken.set()
-        if self._thread:
-            self._thread.join()
+        super().close()
 
-    def _run(self) -> None:
+    def run(self) -> None:
+        """Look through everything now and then, and read what waits."""
         self._quietly(lambda: self._blobs.remove_leftovers(time.time()))
         look_at = 0.0
-        while not self._stopped.is_set():
+        while not self.stopped.is_set():
             self._woken.clear()
             if time.monotonic() >= look_at:
                 self._quietly(self._look)
@@ -96,14 +91,11 @@ class Listener:
             self._waiting.update(found)
 
     def _quietly(self, work: Callable[[], object]) -> None:
-        try:
-            work()
-        except Stopped:
-            return
-        except HansardError as error:
-            _log.warning("Recordings cannot be read now: %s It will be tried again.", error.sentence)
-        except Exception:
-            _log.exception("Recordings could not be read; it will be tried again.")
+        def unless_stopped() -> None:
+            with contextlib.suppress(Stopped):
+                work()
+
+        tried(unless_stopped, "Reading recordings")
 
     def _read_round(self) -> None:
         """One of each organization, so that one with many does not keep the others waiting."""
@@ -121,7 +113,7 @@ class Listener:
         now = self._clock()
         with self._database.reading() as db:
             found = find_waiting(db, organization_id, now - TRIED_FOR)
-        if found is None or self._stopped.is_set():
+        if found is None or self.stopped.is_set():
             return False
         taking = partial(change_to_tried, tried_before=now - TRIED_FOR, now=now)
         tries = self._database.write(organization_id, lambda db: taking(db, organization_id, found.id))
@@ -151,7 +143,7 @@ class Listener:
             return Heard("unreadable", problem="It was read several times and the server ended each time.")
         try:
             with self._blobs.local(found.blob) as path:
-                return read(path, found.media_type, self._stopped)
+                return read(path, found.media_type, self.stopped)
         except NotFound as error:
             return Heard("unreadable", problem=error.sentence)
 

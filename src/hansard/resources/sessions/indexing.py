@@ -4,14 +4,12 @@ Reading and folding happen outside of the writer, which is held for as long as o
 index on in the same transaction, so a kill at any moment loses nothing and repeats at most one batch.
 """
 
-import logging
-import threading
 import time
 from enum import Enum
 from functools import partial
 
 from hansard.db.engine import Database
-from hansard.kit.errors import HansardError
+from hansard.kit.background import Background, tried
 from hansard.resources.accounts.store import list_organizations
 from hansard.resources.sessions.backlog import add_batch, find_batch, is_behind
 
@@ -21,41 +19,23 @@ LOOK_AT_ALL_EVERY_S = 1.0
 LOOK_AT_EACH_S = 0.05  # so that looking takes a small part of the time, however many there are
 AGAIN_AFTER_S = 1.0  # an error, or another process that does the same work
 FAILED_AGAIN_AFTER_S = 3.0
-_log = logging.getLogger("hansard")
 
 
-class Indexer:
-    """A thread that looks for changes, of all organizations in turn, until it is closed."""
+class Indexer(Background):
+    """A thread that looks for changes, of all organizations in turn; the next server goes on where it stopped."""
 
     def __init__(self, database: Database) -> None:
+        super().__init__("search")
         self._database = database
-        self._stopped = threading.Event()
-        self._thread: threading.Thread | None = None
         self._written: set[int] = set()
         self._look_at_all_after = 0.0
         self._failed: dict[int, float] = {}  # when to try these organizations again
 
-    def start(self) -> None:
-        self._thread = threading.Thread(target=self._run, name="hansard-search", daemon=True)
-        self._thread.start()
-
-    def close(self) -> None:
-        """Stop after the batch at hand; the next server goes on from there."""
-        self._stopped.set()
-        if self._thread:
-            self._thread.join()
-
-    def _run(self) -> None:
-        wait_s = 0.0
-        while not self._stopped.wait(wait_s):
-            try:
-                wait_s = self._round()
-            except HansardError as error:
-                _log.warning("The search index cannot be written now: %s It will be tried again.", error.sentence)
-                wait_s = AGAIN_AFTER_S
-            except Exception:
-                _log.exception("The search index could not be written; it will be tried again.")
-                wait_s = AGAIN_AFTER_S
+    def run(self) -> None:
+        """Round after round."""
+        wait_s: float | None = 0.0
+        while not self.stopped.wait(AGAIN_AFTER_S if wait_s is None else wait_s):
+            wait_s = tried(self._round, "Indexing")
 
     def _round(self) -> float:
         """A batch of each organization, so that one with many does not keep the others waiting.
@@ -64,23 +44,19 @@ class Indexer:
         """
         outcomes = set()
         for organization_id in self._behind():
-            if not self._stopped.is_set():
+            if not self.stopped.is_set():
                 outcomes.add(self._try(organization_id))
         waits = {Outcome.WRITTEN: 0.0, Outcome.CAUGHT_UP: PAUSE_S, Outcome.OVERTAKEN: AGAIN_AFTER_S}
         return min((waits[one] for one in outcomes if one in waits), default=LOOK_EVERY_S)
 
     def _try(self, organization_id: int) -> "Outcome":
         """A batch of one organization; what is wrong with it keeps no other waiting."""
-        try:
-            return index_batch(self._database, organization_id)
-        except HansardError as error:
-            _log.warning(
-                "Organization %s is not indexed now: %s It will be tried again.", organization_id, error.sentence
-            )
-        except Exception:
-            _log.exception("Organization %s could not be indexed; it will be tried again.", organization_id)
-        self._failed[organization_id] = time.monotonic() + FAILED_AGAIN_AFTER_S
-        return Outcome.NOTHING
+        outcome = tried(
+            partial(index_batch, self._database, organization_id), f"Indexing organization {organization_id}"
+        )
+        if outcome is None:
+            self._failed[organization_id] = time.monotonic() + FAILED_AGAIN_AFTER_S
+        return outcome or Outcome.NOTHING
 
     def _behind(self) -> list[int]:
         """The organizations with something to read: at once where we wrote it, after a while where others did."""

@@ -4,8 +4,6 @@ A thread trains by itself, once there is enough to learn from and again whenever
 makes is used only where sessions that it was not trained on become smaller by it.
 """
 
-import logging
-import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -17,7 +15,7 @@ from sqlalchemy import Connection, func, select
 from hansard.db.counters import change_number, find_number, take_turn
 from hansard.db.engine import Database
 from hansard.db.tables import body
-from hansard.kit.errors import HansardError
+from hansard.kit.background import Background, tried
 from hansard.resources.accounts.store import list_organizations
 from hansard.resources.sessions.dictionaries import (
     Trained,
@@ -45,7 +43,6 @@ _HELD_OUT = 5  # every fifth session is kept to measure with
 _LOOK_BACK = 10_000
 _AT_ONCE = 250
 _LOOKED_AT = "sessions when a dictionary was last trained"
-_log = logging.getLogger("hansard")
 
 
 @dataclass(frozen=True)
@@ -121,41 +118,21 @@ def is_due(db: Connection, organization_id: int) -> bool:
     return count_all(db, organization_id, with_tests=True) >= max(FEWEST_SESSIONS, 2 * looked_at)
 
 
-class Trainer:
-    """A thread that trains for every organization where it is due, until it is closed."""
+class Trainer(Background):
+    """A thread that trains for every organization where it is due; one takes a second or two."""
 
     def __init__(self, database: Database, clock: Callable[[], datetime]) -> None:
+        super().__init__("dictionaries")
         self._database = database
         self._clock = clock
-        self._stopped = threading.Event()
-        self._thread: threading.Thread | None = None
 
-    def start(self) -> None:
-        self._thread = threading.Thread(target=self._run, name="hansard-dictionaries", daemon=True)
-        self._thread.start()
-
-    def close(self) -> None:
-        """Stop after the organization at hand, which takes a second or two."""
-        self._stopped.set()
-        if self._thread:
-            self._thread.join()
-
-    def _run(self) -> None:
+    def run(self) -> None:
+        """Look, and train; what is wrong with one organization keeps no other waiting."""
         wait_s = 0.0
-        while not self._stopped.wait(wait_s):
-            for organization_id in self._tried(self._due) or ():
-                self._tried(partial(self._train, organization_id))
+        while not self.stopped.wait(wait_s):
+            for organization_id in tried(self._due, "Looking for what to train on") or ():
+                tried(partial(self._train, organization_id), f"Training for organization {organization_id}")
             wait_s = LOOK_EVERY_S
-
-    def _tried(self, work: Callable[[], T]) -> T | None:
-        """What became of it; what is wrong with one organization keeps no other waiting."""
-        try:
-            return work()
-        except HansardError as error:
-            _log.warning("No dictionary can be trained now: %s It will be tried again.", error.sentence)
-        except Exception:
-            _log.exception("No dictionary could be trained; it will be tried again.")
-        return None
 
     def _due(self) -> list[int]:
         with self._database.reading() as db:
@@ -163,7 +140,7 @@ class Trainer:
 
     def _train(self, organization_id: int) -> None:
         """Train, unless another process has begun to; two would do no harm, but the work twice."""
-        if self._stopped.is_set():
+        if self.stopped.is_set():
             return
         now = self._clock()
         asking = partial(take_turn, organization_id=organization_id, name="training", now=now, every=TURN)
