@@ -70,7 +70,7 @@ def find_page(
     limit = min(limit, MOST_PER_PAGE)
     if page * limit > LAST_ROW:
         raise Invalid(f"There is no page {page}.")
-    search, others = _parts(db, organization_id, query, now)
+    search, others = _parts(db, organization_id, query, now, is_counted=with_total)
     beyond = [after.beyond()] if after else []
     found = _first_of(db, search, [*others, *beyond], sort, page * limit, limit + 1)
     ids, known = found.ids, None if after else found.total
@@ -213,11 +213,15 @@ def _seen(db: Connection, organization_id: int, column: ColumnElement[Any]) -> l
 Parts = tuple[Search | None, list[ColumnElement[bool]]]
 
 
-def _parts(db: Connection, organization_id: int, query: Query, now: datetime) -> Parts:
-    """What a filter asks of the index of words, and what it asks of the sessions themselves."""
-    wheres = _wheres(db, organization_id, now) if query.terms else {}
-    others = [_where(wheres, term) for term in query.terms if not _is_spoken(term)]
-    search = fulltext.find_search(db, organization_id, _sought(query))
+def _parts(db: Connection, organization_id: int, query: Query, now: datetime, *, is_counted: bool = False) -> Parts:
+    """What a filter asks of the index of words, and what it asks of the sessions themselves.
+
+    `is_counted` where the number of what it finds will be asked for: the index gives it of words alone.
+    """
+    terms = [one for one in query.terms if not _is_spoken(one)]
+    wheres = _wheres(db, organization_id, now) if terms else {}
+    others = [_where(wheres, term) for term in terms]
+    search = fulltext.find_search(db, organization_id, _sought(query), is_counted=is_counted and not terms)
     return search, [session.c.organization_id == organization_id, *others]
 
 
