@@ -144,7 +144,7 @@ def search_page(db: Connection, organization_id: int, query: Query, now: datetim
     places = [(int(row["session_id"]), row["timestamp"]) for row in found["items"]]
     told = _hits_in(db, organization_id, query, places)
     for row, (count, first) in zip(found["items"], told, strict=True):
-        row.update(hit_count=count, hits=[dict(one) for one in first])
+        row.update(hit_count=count, hits=[vars(one) for one in first])
     return found
 
 
