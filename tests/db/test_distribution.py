@@ -80,8 +80,11 @@ def test_what_is_read_without_a_listener_keeps_to_one_organization(house: House)
     session_id = make_session(door)
     for path in ("/api/v1/sessions/", "/hansard/v1/sessions", f"/hansard/v1/sessions/{session_id}/record"):
         assert door.get(path).status == 200
+    for q in ("monday", "mon*", "-monday"):
+        assert door.get("/hansard/v1/sessions/search", q=q).status == 200
+        assert door.get("/hansard/v1/sessions", q=q, total="false").status == 200
     kept = [chosen for _, chosen in hot._selections]
-    assert len(kept) >= 4
+    assert len(kept) >= 6
     assert [strays_of(chosen) for chosen in kept] == [[] for _ in kept]
 
 

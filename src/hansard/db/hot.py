@@ -20,10 +20,13 @@ class _Statement(NamedTuple):
 
 
 class _Selection(NamedTuple):
-    """SQL as the driver takes it, its parameters in order, the names of its columns, and what makes values of some."""
+    """SQL as the driver takes it, its parameters in order and those it brings along, the names of its columns, and what
+    makes values of some.
+    """
 
     sql: str
     given: tuple[str, ...]
+    known: dict[str, Any]
     names: tuple[str, ...]
     fits: tuple[tuple[str, Callable[[Any], Any]], ...]
 
@@ -83,38 +86,47 @@ def rows_by_id(
 
     `chosen` is kept for ever, so it must be made once: a select whose only parameter, `mine`, is the organization.
     """
+    if not ids:
+        return []
     made = _selection(db, chosen)
     if is_sqlite(db):
         sql = f"{made.sql} AND {key.table.name}.{key.name} IN ({', '.join('?' * len(ids))})"
-        found = db.exec_driver_sql(sql, (organization_id, *ids))
+        rows = _rows_of_file(db, sql, (organization_id, *ids))
     else:
         sql = f"{made.sql} AND {key.table.name}.{key.name} = ANY(%(ids)s::bigint[])"
-        found = db.exec_driver_sql(sql, {"mine": organization_id, "ids": list(ids)})
-    rows: Any = found.cursor  # the names of so many columns take longer to look up than the rows
-    return [_fitted(dict(zip(made.names, row, strict=True)), made.fits) for row in rows.fetchall()]
+        found: Any = db.exec_driver_sql(sql, {"mine": organization_id, "ids": list(ids)}).cursor
+        rows = found.fetchall()  # the names of so many columns take longer to look up than the rows
+    return [_fitted(dict(zip(made.names, row, strict=True)), made.fits) for row in rows]
 
 
 def first_row(db: Connection, chosen: Select[Any], given: Mapping[str, Any]) -> dict[str, Any] | None:
-    """The row of a select that has one at most, by the names of the columns; None where there is none.
+    """The row of a select that has one at most, by the names of the columns; None where there is none."""
+    made = _selection(db, chosen)
+    rows = rows_of(db, chosen, given)
+    return _fitted(dict(zip(made.names, rows[0], strict=True)), made.fits) if rows else None
+
+
+def rows_of(db: Connection, chosen: Select[Any], given: Mapping[str, Any]) -> list[Any]:
+    """The rows of a select, as the driver has them.
 
     `chosen` is kept for ever, so it must be made once; its parameters are numbers and texts. Of a file it is asked
-    without SQLAlchemy, which takes twenty times as long as to read the row. So no listener hears of the statement;
+    without SQLAlchemy, which takes twenty times as long as to read a row. So no listener hears of the statement;
     that it keeps to one organization is tested of `chosen`.
     """
     made = _selection(db, chosen)
+    values = {**made.known, **given}
     if is_sqlite(db):
-        row = _first_of_file(db, made.sql, [given[name] for name in made.given])
-    else:
-        row = db.exec_driver_sql(made.sql, given).one_or_none()
-    return None if row is None else _fitted(dict(zip(made.names, row, strict=True)), made.fits)
+        return _rows_of_file(db, made.sql, [values[name] for name in made.given])
+    return list(db.exec_driver_sql(made.sql, values))
 
 
-def _first_of_file(db: Connection, sql: str, given: Sequence[Any]) -> Any:
+def _rows_of_file(db: Connection, sql: str, given: Sequence[Any]) -> list[Any]:
     if not db.in_transaction():
         db.begin()
     driver: Any = db.connection.driver_connection
     try:
-        return driver.execute(sql, given).fetchone()
+        found: list[Any] = driver.execute(sql, given).fetchall()
+        return found
     except sqlite3.Error as error:
         raise DBAPIError.instance(sql, None, error, sqlite3.Error, hide_parameters=True, dialect=db.dialect) from error
 
@@ -182,7 +194,8 @@ def _selection(db: Connection, chosen: Select[Any]) -> _Selection:
         fits = tuple((one.name, fit) for one in columns if (fit := _fit_of(one.type, db.dialect)))
         compiled: Any = chosen.compile(dialect=db.dialect)
         given, names = tuple(compiled.positiontup or ()), tuple(one.name for one in columns)
-        _selections[place] = _Selection(str(compiled), given, names, fits)
+        known = {name: value for name, value in compiled.params.items() if value is not None}
+        _selections[place] = _Selection(str(compiled), given, known, names, fits)
     return _selections[place]
 
 

@@ -9,19 +9,21 @@ too; both are written in one transaction.
 
 import logging
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cache
 from hashlib import blake2b
 from itertools import chain
 from json import dumps
 from typing import Any
 
 from sqlalchemy import (
-    BigInteger,
     ColumnElement,
     Connection,
     Select,
+    Subquery,
     and_,
+    bindparam,
     cast,
     column,
     delete,
@@ -31,12 +33,11 @@ from sqlalchemy import (
     select,
     table,
     text,
-    type_coerce,
 )
 from sqlalchemy.dialects.postgresql import TSQUERY, TSVECTOR
 
 from hansard.db.dialect import is_sqlite
-from hansard.db.hot import upsert_rows
+from hansard.db.hot import rows_of, upsert_rows
 from hansard.db.tables import search_doc, session
 from hansard.resources.sessions.paths import KEY, WIDE, read_by
 from hansard.resources.sessions.store import count_sessions
@@ -327,17 +328,28 @@ class Search:
         """Whether each session that holds what is sought can be looked up."""
         return self.count is not None and self.count <= _FEW
 
+    @property
+    def is_turned(self) -> bool:
+        """Whether it is sought by what a session does not hold, and by nothing else."""
+        return all(one.is_not for one in self.sought)
 
-def find_search(db: Connection, organization_id: int, sought: Sequence[Sought]) -> Search | None:
-    """Look how many hits there may be; None where nothing is sought."""
+
+def find_search(
+    db: Connection, organization_id: int, sought: Sequence[Sought], *, is_counted: bool = False
+) -> Search | None:
+    """Look how many hits there may be, and how many there are if they are to be counted; None where nothing is sought.
+
+    It is counted by the way where words are given by their beginnings: all of them are gathered before the first hit.
+    """
     if not sought:
         return None
-    if not is_sqlite(db) or all(one.is_not for one in sought):
-        return Search(organization_id, sought, is_sqlite(db), None)
-    # All words with one beginning are gathered before the first hit is given: then the rest is counted for nothing.
-    most = None if any(one.is_prefix for term in sought for one in term.phrases) else _FEW + 1
-    count = _count_sqlite(db, organization_id, sought, most)
-    return Search(organization_id, sought, True, None if count == most else count)
+    search = Search(organization_id, sought, is_sqlite(db), None)
+    if not search.is_sqlite or search.is_turned:
+        return search
+    if is_counted or any(one.is_prefix for term in sought for one in term.phrases):
+        return replace(search, count=_count_sqlite(db, search))
+    ((count,),) = rows_of(db, _COUNT_OF_FEW, _given(search, most=_FEW + 1))
+    return search if count > _FEW else replace(search, count=count)
 
 
 def found(search: Search) -> ColumnElement[bool]:
@@ -346,7 +358,7 @@ def found(search: Search) -> ColumnElement[bool]:
         return and_(*(_found_postgres(search.organization_id, one) for one in search.sought))
     key: ColumnElement[int] = session.c.id
     if not search.is_few:
-        key = key.op("+")(0)  # keeps SQLite from looking up every hit
+        key = _unindexed(key)
     return _found_sqlite(search, key)
 
 
@@ -354,10 +366,8 @@ def count_found(db: Connection, search: Search) -> int | None:
     """How many sessions hold what is sought, asked of the index alone; None where it cannot say."""
     if not search.is_sqlite or search.count is not None:
         return search.count
-    if all(one.is_not for one in search.sought):
-        those = _count_sqlite(db, search.organization_id, [_none_of(search.sought)])
-        return count_sessions(db, search.organization_id) - those
-    return _count_sqlite(db, search.organization_id, search.sought)
+    count = _count_sqlite(db, search)
+    return count_sessions(db, search.organization_id) - count if search.is_turned else count
 
 
 @dataclass(frozen=True)
@@ -379,12 +389,10 @@ def list_newest(
     """
     if not search.is_sqlite:
         return None
+    _, *more = others  # the first is the organization
     if search.is_few:
-        began = type_coerce(session.c.started_at, BigInteger) + 0  # else SQLite walks all sessions, being in order
-        some = read_by(KEY, select(session.c.id)).where(*others, found(search))
-        some = some.order_by(began.desc(), session.c.id.desc())
-        return Newest(list(db.execute(some.limit(limit).offset(offset)).scalars()), None)
-    if len(others) > 1:  # the first is the organization
+        return Newest(_ids(db, _newest_of_few, more, _given(search, most=limit, offset=offset)), None)
+    if more:
         newest = read_by(WIDE, select(session.c.id)).where(*others)
         newest = newest.order_by(session.c.started_at.desc(), session.c.id.desc())
         some_ids = list(db.execute(newest.limit(_FEW + 1)).scalars())
@@ -393,7 +401,7 @@ def list_newest(
             return Newest(hits[offset : offset + limit], len(hits))
     count = 4 * (offset + limit)
     while True:
-        ids, is_all = _among_newest(db, search, others, count, offset, limit)
+        ids, is_all = _among_newest(db, search, more, count, offset, limit)
         if is_all or len(ids) == limit:
             return Newest(ids, None)
         count *= 8
@@ -404,59 +412,124 @@ def _hits_among(db: Connection, search: Search, ids: Sequence[int]) -> list[int]
     if not ids:
         return []
     given = func.json_each(dumps(list(ids))).table_valued("value")
-    asked = select(given.c.value).where(_found_sqlite(search, given.c.value.op("+")(0), min(ids), max(ids)))
+    asked = select(given.c.value).where(_found_sqlite(search, _unindexed(given.c.value), min(ids), max(ids)))
     there = set(db.execute(asked).scalars())
     return [one for one in ids if one in there]
 
 
 def _among_newest(
-    db: Connection, search: Search, others: Sequence[ColumnElement[bool]], count: int, offset: int, limit: int
+    db: Connection, search: Search, more: Sequence[ColumnElement[bool]], count: int, offset: int, limit: int
 ) -> tuple[list[int], bool]:
-    """The hits among the `count` newest sessions that are as `others` say, and whether there are no more sessions."""
-    newest = read_by(WIDE, select(session.c.id, session.c.started_at)).where(*others)
-    some = newest.order_by(session.c.started_at.desc(), session.c.id.desc()).limit(count).subquery("newest")
-    first, last, there = db.execute(select(func.min(some.c.id), func.max(some.c.id), func.count(some.c.id))).one()
+    """The hits among the `count` newest sessions that are as `more` say, and whether there are no more sessions."""
+    given = {"mine": search.organization_id, "count": count}
+    ((first, last, there),) = _rows(db, _ends_of_newest, more, given)
     if not there:
         return [], True
-    hits = select(some.c.id).where(_found_sqlite(search, some.c.id.op("+")(0), first, last))
-    in_order = hits.order_by(some.c.started_at.desc(), some.c.id.desc())
-    return list(db.execute(in_order.limit(limit).offset(offset)).scalars()), there < count
+    given |= _given(search, first, last, most=limit, offset=offset)
+    ids = _ids(db, _left_of_newest if search.is_turned else _found_of_newest, more, given)
+    return ids, there < count
 
 
-def _count_sqlite(db: Connection, organization_id: int, sought: Sequence[Sought], most: int | None = None) -> int:
-    hits = _hits_sqlite(organization_id, sought)
-    asked = select(func.count()).select_from((hits.limit(most) if most else hits).subquery("of_organization"))
-    return int(db.execute(asked).scalar_one())
+# What follows is asked with the parameters of `_given`; `more` is what else a filter asks of the sessions.
+Made = Callable[..., Select[Any]]
+
+
+def _given(search: Search, first: int = 0, last: int = _LAST_SESSION, **more: int) -> dict[str, Any]:
+    """The parameters of a search among the sessions with ids from `first` to `last`."""
+    base = _first_rowid(search.organization_id)
+    given = {"mine": search.organization_id, "base": base, "first": base + first, "last": base + last}
+    return {**given, "sought": _fts5(search.sought), **more}
+
+
+def _ids(db: Connection, make: Made, more: Sequence[ColumnElement[bool]], given: Mapping[str, Any]) -> list[int]:
+    return [row[0] for row in _rows(db, make, more, given)]
+
+
+def _rows(db: Connection, make: Made, more: Sequence[ColumnElement[bool]], given: Mapping[str, Any]) -> list[Any]:
+    """The rows of a select, which is kept where nothing but words is sought: to make it takes longer than to run it."""
+    return list(db.execute(make(*more), given)) if more else rows_of(db, _kept(make), given)
+
+
+@cache
+def _kept(make: Made) -> Select[Any]:
+    return make()
+
+
+def _newest_of_few(*more: ColumnElement[bool]) -> Select[Any]:
+    some = read_by(KEY, select(session.c.id)).where(_IS_MINE, *more, session.c.id.in_(_HITS))
+    return _page(some.order_by(session.c.started_at.desc(), session.c.id.desc()))
+
+
+def _ends_of_newest(*more: ColumnElement[bool]) -> Select[Any]:
+    some = _newest(more)
+    return select(*(ask(some.c.id) for ask in (func.min, func.max, func.count)))
+
+
+def _found_of_newest(*more: ColumnElement[bool]) -> Select[Any]:
+    some = _newest(more)
+    return _those_of(some, _unindexed(some.c.id).in_(_HITS))
+
+
+def _left_of_newest(*more: ColumnElement[bool]) -> Select[Any]:
+    some = _newest(more)
+    return _those_of(some, _unindexed(some.c.id).not_in(_HITS))
+
+
+def _those_of(some: Subquery, which: ColumnElement[bool]) -> Select[Any]:
+    return _page(select(some.c.id).where(which).order_by(some.c.started_at.desc(), some.c.id.desc()))
+
+
+def _newest(more: Sequence[ColumnElement[bool]]) -> Subquery:
+    some = read_by(WIDE, select(session.c.id, session.c.started_at)).where(_IS_MINE, *more)
+    return some.order_by(session.c.started_at.desc(), session.c.id.desc()).limit(bindparam("count")).subquery("newest")
+
+
+def _unindexed(key: ColumnElement[Any]) -> ColumnElement[Any]:
+    """The same number, written so that SQLite does not look up every hit by it."""
+    return key.op("+")(0)
+
+
+def _page(some: Select[Any]) -> Select[Any]:
+    paged: Select[Any] = some.limit(bindparam("most")).offset(bindparam("offset"))
+    return paged
+
+
+def _count_sqlite(db: Connection, search: Search) -> int:
+    """How many sessions hold what is sought, or what is sought not to be held."""
+    ((count,),) = rows_of(db, _COUNT, _given(search))
+    return int(count)
 
 
 def _found_sqlite(
     search: Search, key: ColumnElement[int], first: int = 0, last: int = _LAST_SESSION
 ) -> ColumnElement[bool]:
-    mine, sought = search.organization_id, search.sought
-    if not all(one.is_not for one in sought):
-        return key.in_(_hits_sqlite(mine, sought, first, last))
-    return not_(key.in_(_hits_sqlite(mine, [_none_of(sought)], first, last)))
+    given = _given(search, first, last)
+    hits = _hits_sqlite(given["base"], given["sought"], given["first"], given["last"])
+    return key.not_in(hits) if search.is_turned else key.in_(hits)
 
 
-def _none_of(sought: Sequence[Sought]) -> Sought:
-    """What terms that are all turned round leave out."""
-    return Sought(tuple(phrase for one in sought for phrase in one.phrases))
+def _hits_sqlite(base: Any, sought: Any, first: Any, last: Any) -> Select[Any]:
+    """The sessions, of those with rowids from `first` to `last`, that hold what is sought."""
+    is_hit = _sqlite_words.c.search_words.op("MATCH")(sought)
+    return select(_sqlite_words.c.rowid - base).where(is_hit, _sqlite_words.c.rowid.between(first, last))
 
 
-def _hits_sqlite(
-    organization_id: int, sought: Sequence[Sought], first: int = 0, last: int = _LAST_SESSION
-) -> Select[Any]:
-    """The sessions, of those with ids from `first` to `last`, that hold what is sought."""
-    base = _first_rowid(organization_id)
-    mine = _sqlite_words.c.rowid.between(base + first, base + last)
-    is_hit = _sqlite_words.c.search_words.op("MATCH")(_fts5(sought))
-    return select(_sqlite_words.c.rowid - base).where(is_hit, mine)
+# Asked with the parameters of `_given`.
+_HITS = _hits_sqlite(*map(bindparam, ("base", "sought", "first", "last")))
+_COUNT = select(func.count()).select_from(_HITS.subquery("of_organization"))
+_COUNT_OF_FEW = select(func.count()).select_from(_HITS.limit(bindparam("most")).subquery("of_organization"))
+_IS_MINE = session.c.organization_id == bindparam("mine")
 
 
 def _fts5(sought: Sequence[Sought]) -> str:
-    """The expression of FTS5: only words of ours in quotes, which hold no quote."""
-    wanted = " AND ".join(_any(one) for one in sought if not one.is_not)
-    return "".join((f"({wanted})", *(f" NOT {_any(one)}" for one in sought if one.is_not)))
+    """The expression of FTS5: only words of ours in quotes, which hold no quote. Of terms that are all turned round,
+    what they leave out.
+    """
+    wanted = [_any(one) for one in sought if not one.is_not]
+    unwanted = [_any(one) for one in sought if one.is_not]
+    if not wanted:
+        return " OR ".join(unwanted)
+    return "".join((f"({' AND '.join(wanted)})", *(f" NOT {one}" for one in unwanted)))
 
 
 def _any(one: Sought) -> str:

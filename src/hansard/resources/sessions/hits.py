@@ -1,13 +1,13 @@
 """What was said and done and a filter in, hits out: where in a session the words are that were searched for."""
 
 from bisect import bisect_right
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from hansard.resources.sessions.query import SPOKEN, Query, phrases
 from hansard.resources.sessions.schemas import Hit
 from hansard.resources.sessions.spoken import Message, Spoken
-from hansard.resources.sessions.words import Phrase, Span, Text, all_text, letters, places, spans, texts, words
+from hansard.resources.sessions.words import Phrase, Span, Text, all_text, has_letters, places, spans, texts, words
 from hansard.wire import moment_of
 
 MOST_HITS = 3
@@ -23,26 +23,22 @@ def sought_phrases(query: Query) -> list[Phrase]:
 
 def hits(spoken: Sequence[Spoken], wanted: Sequence[Phrase], started_at: datetime) -> tuple[int, list[Hit]]:
     """How many messages and events of tools hold any of the phrases, and the first of them in order of time."""
-    likely = _likely(spoken, {phrase.words[0] for phrase in wanted})
-    found = [(_at(one), one, text) for one in likely if (text := _first(one, wanted))]
+    beginnings = {phrase.words[0] for phrase in wanted}
+    likely = [one for one in spoken if has_letters(all_text(one), beginnings)]
+    found = [(one, text) for one in likely if (text := _first(one, wanted))]
     if not found:
         return 0, []
-    found.sort(key=lambda one: one[0])
-    said = sorted(((_at(one), one.id) for one in spoken if isinstance(one, Message)), key=lambda one: one[0])
+    found.sort(key=lambda one: _began_at(one[0]))
+    said = sorted((one for one in spoken if isinstance(one, Message)), key=_began_at)
     return len(found), [_hit(*one, wanted, said, started_at) for one in found[:MOST_HITS]]
 
 
-def _hit(
-    at: datetime,
-    one: Spoken,
-    text: Text,
-    wanted: Sequence[Phrase],
-    said: Sequence[tuple[datetime, str]],
-    started_at: datetime,
-) -> Hit:
-    """`said` are the turns, in order of time: when and which message."""
+def _hit(one: Spoken, text: Text, wanted: Sequence[Phrase], said: Sequence[Message], started_at: datetime) -> Hit:
+    """`said` are the turns, in order of time."""
     is_message = isinstance(one, Message)
-    turn_index = said.index((at, one.id)) if is_message else bisect_right(said, at, key=lambda turn: turn[0]) - 1
+    began_at = _began_at(one)
+    at = moment_of(began_at)
+    turn_index = said.index(one) if is_message else bisect_right(said, began_at, key=_began_at) - 1
     snippet, ranges = _snippet(text, wanted)
     return Hit(
         kind="message" if is_message else "tool_call",
@@ -58,11 +54,6 @@ def _hit(
     )
 
 
-def _likely(spoken: Sequence[Spoken], beginnings: Collection[str]) -> list[Spoken]:
-    """Those that have the letters of any of these words in a row: no word need be cut out of the others, nearly all."""
-    return [one for one in spoken if any(map(letters(all_text(one)).__contains__, beginnings))]
-
-
 def _first(one: Spoken, wanted: Sequence[Phrase]) -> Text | None:
     """The first text of an event that holds a phrase."""
     for text in texts(one):
@@ -73,10 +64,9 @@ def _first(one: Spoken, wanted: Sequence[Phrase]) -> Text | None:
     return None
 
 
-def _at(one: Spoken) -> datetime:
-    """When a message began to be said, or a tool was called."""
-    began = one.data.started_at if isinstance(one, Message) else None
-    return moment_of(began or one.at)
+def _began_at(one: Spoken) -> str:
+    """When a message began to be said, or a tool was called: an instant, which sorts in time order as it is."""
+    return (one.data.started_at if isinstance(one, Message) else None) or one.at
 
 
 def _snippet(searched: Text, wanted: Sequence[Phrase]) -> tuple[str, list[tuple[int, int]]]:

@@ -80,7 +80,7 @@ def find_page(
     limit = min(limit, MOST_PER_PAGE)
     if page * limit > LAST_ROW:
         raise Invalid(f"There is no page {page}.")
-    search, others = _parts(db, organization_id, query, now)
+    search, others = _parts(db, organization_id, query, now, is_counted=with_total)
     beyond = [after.beyond()] if after else []
     path = _path(db, query, search, select(session.c.id).where(*others), sort, with_total)
     found = _first_of(db, search, [*others, *beyond], sort, page * limit, limit + 1, path.hint)
@@ -170,7 +170,7 @@ def search_page(db: Connection, organization_id: int, query: Query, now: datetim
     places = [(int(row["session_id"]), row["timestamp"]) for row in found["items"]]
     told = _hits_in(db, organization_id, query, places)
     for row, (count, first) in zip(found["items"], told, strict=True):
-        row.update(hit_count=count, hits=[dict(one) for one in first])
+        row.update(hit_count=count, hits=[vars(one) for one in first])
     return found
 
 
@@ -242,11 +242,15 @@ def _seen(db: Connection, organization_id: int, column: ColumnElement[Any]) -> l
 Parts = tuple[Search | None, list[ColumnElement[bool]]]
 
 
-def _parts(db: Connection, organization_id: int, query: Query, now: datetime) -> Parts:
-    """What a filter asks of the index of words, and what it asks of the sessions themselves."""
-    wheres = _wheres(db, organization_id, now) if query.terms else {}
-    others = [_where(wheres, term) for term in query.terms if not _is_spoken(term)]
-    search = fulltext.find_search(db, organization_id, _sought(query))
+def _parts(db: Connection, organization_id: int, query: Query, now: datetime, *, is_counted: bool = False) -> Parts:
+    """What a filter asks of the index of words, and what it asks of the sessions themselves.
+
+    `is_counted` where the number of what it finds will be asked for: the index gives it of words alone.
+    """
+    terms = [one for one in query.terms if not _is_spoken(one)]
+    wheres = _wheres(db, organization_id, now) if terms else {}
+    others = [_where(wheres, term) for term in terms]
+    search = fulltext.find_search(db, organization_id, _sought(query), is_counted=is_counted and not terms)
     return search, [session.c.organization_id == organization_id, *others]
 
 

@@ -52,6 +52,7 @@ class ToolCall(Struct, tag_field="kind", tag="tool_call", gc=False):
 
 
 Spoken = Message | ToolCall
+_SPOKEN = frozenset((Message, ToolCall))
 _others = (defstruct("Other", (), tag_field="kind", tag=kind) for kind in _OTHER_KINDS)
 _any: Any = reduce(or_, _others, Spoken)
 _body: Decoder[list[Any]] = Decoder(list[_any])
@@ -60,7 +61,7 @@ _body: Decoder[list[Any]] = Decoder(list[_any])
 def spoken_in(text: bytes) -> list[Spoken]:
     """What was said and done of the JSON of a body, in its order."""
     try:
-        return [one for one in _body.decode(text) if isinstance(one, (Message, ToolCall))]
+        return [one for one in _body.decode(text) if type(one) in _SPOKEN]
     except MsgspecError:  # such as Infinity, which is no JSON, and which we wrote all the same
         return list(spoken_of(from_json(text)))
 

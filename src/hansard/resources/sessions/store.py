@@ -342,9 +342,11 @@ def find_bodies(db: Connection, organization_id: int, ids: Sequence[int]) -> dic
 
 def _packed(db: Connection, organization_id: int, ids: Sequence[int]) -> Iterator[tuple[int, bytes, Dictionary]]:
     """The bodies of those of these sessions that have ended, each with the dictionary it was packed with."""
-    columns = [body.c.session_id, body.c.packing, body.c.packed]
-    for session_id, packing, packed in rows_among(db, organization_id, columns, {"session_id": ids}):
-        yield session_id, packed, get_dictionary(db, organization_id, packing)
+    for row in rows_by_id(db, _BODIES, organization_id, body.c.session_id, ids):
+        yield row["session_id"], row["packed"], get_dictionary(db, organization_id, row["packing"])
+
+
+_BODIES = select(body.c.session_id, body.c.packing, body.c.packed).where(body.c.organization_id == bindparam("mine"))
 
 
 def find_rows(

@@ -7,7 +7,7 @@ phrase. A phrase lies within one text: a message, a tool's name, or one value of
 
 import re
 import unicodedata
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 from zlib import crc32
@@ -78,6 +78,12 @@ def letters(text: str) -> str:
     return text.translate(_FOLDED)
 
 
+def has_letters(text: str, beginnings: Collection[str]) -> bool:
+    """Whether a text has the letters of any of these words in a row: where not, no word need be cut out of it."""
+    told = text.lower() if text.isascii() else letters(text)
+    return any(map(told.__contains__, beginnings))
+
+
 def words(text: str) -> list[str]:
     """The words of a text, in order."""
     return _shortened(letters(text).split())
@@ -115,7 +121,7 @@ def _shortened(found: list[str]) -> list[str]:
     return [word[:MOST_CHARACTERS] for word in found]
 
 
-class Span(NamedTuple):
+class Span(Struct, frozen=True, gc=False):
     """A word and where it stands in its text, `end` excluded."""
 
     word: str
@@ -126,8 +132,8 @@ class Span(NamedTuple):
 def spans(text: str) -> list[Span]:
     """The words of a text with their places: the same words that `words` gives."""
     if text.isascii():
-        told = _ASCII_WORD.finditer(text)
-        return [Span(one[0][:MOST_CHARACTERS].lower(), one.start(), one.end()) for one in told]
+        told = _ASCII_WORD.finditer(text.lower())
+        return [Span(one[0][:MOST_CHARACTERS], *one.span()) for one in told]
     found: list[Span] = []
     letters: list[str] = []
     start = end = 0
@@ -182,15 +188,13 @@ def _values(data: Done) -> list[str]:
 
 
 def _find_values(payload: Any, found: list[str]) -> None:
-    if isinstance(payload, str):
+    kind = type(payload)  # what JSON gives is of these types themselves
+    if kind is str:
         found.append(payload)
-    elif isinstance(payload, (int, float)) and not isinstance(payload, bool):
+    elif kind is int or kind is float:
         found.append(str(payload))
-    elif isinstance(payload, dict):
-        for value in payload.values():
-            _find_values(value, found)
-    elif isinstance(payload, list):
-        for value in payload:
+    elif kind is dict or kind is list:
+        for value in payload.values() if kind is dict else payload:
             _find_values(value, found)
 
 
@@ -249,11 +253,10 @@ def phrase(text: str, parts: tuple[str, ...] = PARTS) -> Phrase | None:
 
 def places(wanted: Phrase, found: Sequence[str]) -> list[int]:
     """Where, among the words of a text, the phrase begins."""
-    count = len(wanted.words)
     *first, last = wanted.words
-    return [
-        place
-        for place in range(len(found) - count + 1)
-        if (found[place + count - 1].startswith(last) if wanted.is_prefix else found[place + count - 1] == last)
-        and list(found[place : place + count - 1]) == first
-    ]
+    before = len(first)
+    if wanted.is_prefix:
+        ends = [place for place, word in enumerate(found) if word.startswith(last)]
+    else:
+        ends = [place for place, word in enumerate(found) if word == last]
+    return [end - before for end in ends if end >= before and list(found[end - before : end]) == first]
