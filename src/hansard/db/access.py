@@ -14,6 +14,7 @@ from typing import Annotated, TypeVar
 from fastapi import Depends, Request
 from fastapi.concurrency import contextmanager_in_threadpool
 from sqlalchemy import Connection
+from sqlalchemy.exc import DBAPIError
 
 from hansard.db.engine import POOL_WAIT_S, Database
 from hansard.kit.errors import Busy
@@ -51,6 +52,15 @@ class Readers:
             return work(self._here)
 
     def _read(self, work: Callable[[Connection], T]) -> T:
+        """Once more where the connection broke in the midst of it: nothing was written."""
+        try:
+            return self._read_once(work)
+        except DBAPIError as error:
+            if not error.connection_invalidated:
+                raise
+        return self._read_once(work)
+
+    def _read_once(self, work: Callable[[Connection], T]) -> T:
         with self._database.reading() as db:
             return work(db)
 

@@ -2,6 +2,7 @@
 
 import fcntl
 import sqlite3
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -19,9 +20,11 @@ T = TypeVar("T")
 FILE_NAME = "hansard.db"
 SQLITE_POOL = 20
 POOL_WAIT_S = 5.0
-# A statement is prepared when a connection runs it for the third time: what runs all the time is, what comes once
-# is not, and a connection keeps 200 at most.
+# What writes is prepared when a connection runs it for the third time: what runs all the time is, what comes once is
+# not, and a connection keeps 200 at most. What reads is prepared where it goes by keys (`hot.py`), and never by itself:
+# one plan for a filter with any values can take a hundred times as long as the best for those it has.
 PREPARE_AFTER, MOST_PREPARED = 2, 200
+NEVER = sys.maxsize
 # In another zone the first and the last day of the calendar could not be read back.
 _IN_UTC = "-c timezone=UTC"
 # A server that hangs in the midst of a write would hold its organization for ever; so PostgreSQL ends its
@@ -88,6 +91,8 @@ def open_database(settings: Settings) -> Database:
 
 def _open_postgres(url: URL, settings: Settings) -> Database:
     """`settings.database_pool` connections to read with, opened as they are needed, and one to write."""
+    from hansard.db import views  # whose driver is not there where SQLite is enough
+
     made: dict[str, Any] = {
         "hide_parameters": True,  # what people said has no place in a log
         "pool_pre_ping": True,
@@ -96,18 +101,25 @@ def _open_postgres(url: URL, settings: Settings) -> Database:
     }
     size = settings.database_pool
     reader = create_engine(
-        url, isolation_level="REPEATABLE READ", pool_size=size, connect_args=_connecting(_IN_UTC), **made
+        url,
+        isolation_level="REPEATABLE READ",
+        pool_size=size,
+        pool_use_lifo=True,  # what a connection has prepared is there for the next request
+        connect_args=_connecting(_IN_UTC, prepare_after=NEVER),
+        **made,
     )
+    event.listen(reader, "do_connect", views.connect)
     event.listen(reader, "connect", _prepare)
     event.listen(reader, "connect", _read_only)
-    writing = create_engine(url, pool_size=1, connect_args=_connecting(_WRITING), **made)
+    reader.dialect.do_ping = views.ReadingConnection.begin  # type: ignore[assignment, method-assign]
+    writing = create_engine(url, pool_size=1, connect_args=_connecting(_WRITING, prepare_after=PREPARE_AFTER), **made)
     event.listen(writing, "connect", _prepare)
     writer = Writer(writing, lock=None, most_waiting=settings.waiting_writes)
     return Database(reader, writer, None, most_reading=size - max(1, size // 4))
 
 
-def _connecting(options: str) -> dict[str, Any]:
-    return {"options": options, "prepare_threshold": PREPARE_AFTER}
+def _connecting(options: str, *, prepare_after: int) -> dict[str, Any]:
+    return {"options": options, "prepare_threshold": prepare_after}
 
 
 def _prepare(connection: Any, _record: Any) -> None:

@@ -32,7 +32,8 @@ class _EitherHeader(APIKeyHeader):
         return await super().__call__(request) or (bearer.credentials if bearer else "")
 
 
-Key = Annotated[str, Security(_EitherHeader(name=HEADER, scheme_name="APIKeyHeader", auto_error=False))]
+SCHEME = "APIKeyHeader"
+Key = Annotated[str, Security(_EitherHeader(name=HEADER, scheme_name=SCHEME, auto_error=False))]
 
 
 def anybody_or_nobody(database: Storage, key: Key) -> Caller | None:
@@ -89,10 +90,19 @@ class _Asking:
     readers: Readers
 
 
-async def _asking(request: Request, key: Key) -> _Asking:
-    if not key:
-        raise _without_key()
-    return _Asking(key, await readers(request))
+class _AskingHeader(_EitherHeader):
+    """Who asks with the key in either header, and where: one step, as every step takes longer than to read the key."""
+
+    async def __call__(  # type: ignore[override]
+        self, request: Request, bearer: Annotated[HTTPAuthorizationCredentials | None, Security(_bearer)]
+    ) -> _Asking:
+        key = await super().__call__(request, bearer)
+        if not key:
+            raise _without_key()
+        return _Asking(key, await readers(request))
+
+
+Asking = Annotated[_Asking, Security(_AskingHeader(name=HEADER, scheme_name=SCHEME, auto_error=False))]
 
 
 Route = Callable[Concatenate[Connection, Caller, P], T]
@@ -125,7 +135,7 @@ def _answering(
 
         return await read(asking.readers, work)
 
-    first = inspect.Parameter("asking", inspect.Parameter.KEYWORD_ONLY, annotation=Annotated[_Asking, Depends(_asking)])
+    first = inspect.Parameter("asking", inspect.Parameter.KEYWORD_ONLY, annotation=Asking)
     rest = [one.replace(kind=inspect.Parameter.KEYWORD_ONLY) for one in list(shown.parameters.values())[2:]]
     told = Response if shown.return_annotation is Json else shown.return_annotation
     answering.__signature__ = shown.replace(parameters=[first, *rest], return_annotation=told)  # type: ignore[attr-defined]

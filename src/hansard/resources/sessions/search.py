@@ -299,7 +299,7 @@ def _first_of(
         if known is not None:
             return known
     keys = _keys(sort, hint).where(*others, *([fulltext.found(search)] if search else []))
-    return Newest(list(db.execute(keys, {"most": limit, "first": offset}).scalars()), None)
+    return Newest(list(db.execute(keys, {"most": limit, "first": offset}).scalars().all()), None)
 
 
 @cache

@@ -1,0 +1,173 @@
+"""PostgreSQL is read in views that cost little: nobody pays for a connection that broke, and nothing stays open."""
+
+import asyncio
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from psycopg import Connection as Driver
+from sqlalchemy import Connection, text
+from sqlalchemy.exc import DBAPIError
+
+from hansard.db.access import Readers
+from hansard.db.engine import Database, open_database
+from hansard.db.migrate import migrate
+from hansard.db.views import ReadingConnection
+from hansard.kit.settings import Settings
+from tests.conftest import House, open_house
+from tests.make import make_session
+
+COUNT = text("SELECT count(*) FROM counter WHERE organization_id = 1")
+WRITE = text("INSERT INTO counter (organization_id, name, value) VALUES (1, :name, 1)")
+OURS = (
+    "FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+    " AND backend_type = 'client backend'"
+)
+
+
+@pytest.fixture
+def lonely_house(make_settings: Callable[..., Settings]) -> Iterator[House]:
+    """A server on a PostgreSQL database that no other test uses."""
+    yield from open_house(make_settings("postgres"))
+
+
+@pytest.fixture
+def on_postgres(make_settings: Callable[..., Settings]) -> Iterator[Database]:
+    settings = make_settings("postgres")
+    migrate(settings)
+    one = open_database(settings)
+    yield one
+    one.close()
+
+
+def ask(house: House, sql: str) -> list[Any]:
+    """Of the database, by a connection that is not the server's."""
+    with Driver.connect(str(house.settings.database_url), autocommit=True) as other:
+        return other.execute(sql.encode()).fetchall()
+
+
+def end_connections(house: House) -> None:
+    """What a restart of the database does to its clients."""
+    assert ask(house, f"SELECT pg_terminate_backend(pid, 5000) {OURS}") != []
+
+
+def test_nobody_hears_that_the_database_was_restarted(lonely_house: House) -> None:
+    door = lonely_house.door()
+    session_id = make_session(door)
+    for path in (f"/hansard/v1/sessions/{session_id}/record", "/hansard/v1/sessions", "/api/v1/sessions/"):
+        end_connections(lonely_house)
+        assert door.get(path).status == 200, path
+        end_connections(lonely_house)
+        assert make_session(door)  # whose key is looked up by itself, and once
+
+
+def test_a_farewell_is_seen_before_anything_is_asked(lonely_house: House) -> None:
+    with ReadingConnection.connect(str(lonely_house.settings.database_url)) as db:
+        for _ in range(2):
+            assert db.begin()
+            db.rollback()
+        end_connections(lonely_house)
+        assert not db.begin()
+
+
+def test_a_server_that_went_without_a_farewell_is_noticed_by_a_connection_that_was_still(
+    lonely_house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    door = lonely_house.door()
+    make_session(door)
+    monkeypatch.setattr(ReadingConnection, "_has_more_to_hear", lambda _: False)
+    monkeypatch.setattr("hansard.db.views.STILL_S", -1.0)
+    end_connections(lonely_house)
+    assert make_session(door)
+
+
+def test_a_read_whose_connection_breaks_is_done_again_and_another_error_is_not(on_postgres: Database) -> None:
+    seen = []
+
+    def broken_once(db: Connection) -> int:
+        seen.append(db.exec_driver_sql("SELECT pg_backend_pid()").scalar_one())
+        if len(seen) == 1:
+            db.exec_driver_sql("SELECT pg_terminate_backend(pg_backend_pid())")
+        return int(db.execute(COUNT).scalar_one())
+
+    def wrong(db: Connection) -> None:
+        seen.append(db.exec_driver_sql("SELECT 1 / 0"))
+
+    async def read() -> int:
+        readers = Readers(on_postgres)
+        found = await readers.read(broken_once)
+        with pytest.raises(DBAPIError, match="division by zero"):
+            await readers.read(wrong)
+        readers.close()
+        return found
+
+    assert asyncio.run(read()) == 0
+    assert len(set(seen)) == len(seen) == 2
+
+
+def test_a_view_shows_nothing_that_was_written_after_it_began_and_the_next_all_of_it(on_postgres: Database) -> None:
+    for number in range(3):  # a new connection, then twice the same
+        with on_postgres.reading() as db:
+            assert db.execute(COUNT).scalar_one() == number
+            on_postgres.write(1, lambda db, n=number: db.execute(WRITE, {"name": f"n{n}"}))  # type: ignore[misc]
+            assert db.execute(COUNT).scalar_one() == number
+            assert db.exec_driver_sql("SHOW transaction_isolation").scalar_one() == "repeatable read"
+            with pytest.raises(DBAPIError, match="read-only"):
+                db.execute(WRITE, {"name": "by a reader"})
+
+
+def test_a_view_that_was_given_up_in_the_midst_is_followed_by_a_new_one(on_postgres: Database) -> None:
+    with on_postgres.reading() as db:
+        assert db.execute(COUNT).scalar_one() == 0
+        on_postgres.write(1, lambda db: db.execute(WRITE, {"name": "n"}))
+        db.rollback()
+        assert db.execute(COUNT).scalar_one() == 1
+        assert db.exec_driver_sql("SHOW transaction_isolation").scalar_one() == "repeatable read"
+        assert db.exec_driver_sql("SHOW transaction_read_only").scalar_one() == "on"
+
+
+def test_an_answer_leaves_no_view_open(lonely_house: House) -> None:
+    door = lonely_house.door()
+    session_id = make_session(door)
+    for path in (f"/hansard/v1/sessions/{session_id}/record", "/hansard/v1/sessions", "/api/v1/sessions/0"):
+        door.get(path)
+    open_views = f"SELECT query {OURS} AND state <> 'idle' AND state_change < now() - interval '50 ms'"
+    ask(lonely_house, "SELECT pg_sleep(0.2)")
+    assert ask(lonely_house, open_views) == []
+
+
+def test_what_goes_by_keys_stays_prepared_and_a_filter_is_planned_for_its_values(lonely_house: House) -> None:
+    door = lonely_house.door()
+    session_id = make_session(door)
+    for _ in range(8):
+        for path in (f"/hansard/v1/sessions/{session_id}/record", "/hansard/v1/sessions?q=duration:>1"):
+            assert door.get(path).status == 200
+    with lonely_house.database.reading() as db:
+        prepared = list(db.exec_driver_sql("SELECT statement FROM pg_prepared_statements").scalars())
+    assert sorted(_known_by(one) for one in prepared) == ["api_key", "body", "unnest"]
+
+
+def _known_by(statement: str) -> str:
+    return next((name for name in ("unnest", "body", "api_key") if name in statement), statement)
+
+
+def test_opening_a_session_waits_for_two_answers(lonely_house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The key and the record. That a view began is heard with the first, that it ended by whoever comes next."""
+    door = lonely_house.door()
+    path = f"/hansard/v1/sessions/{make_session(door)}/record"
+    asked: list[None] = []
+    wait = ReadingConnection.wait
+
+    def counting(self: ReadingConnection, *given: Any, **named: Any) -> Any:
+        asked.append(None)
+        return wait(self, *given, **named)
+
+    for _ in range(3):
+        door.get(path)
+    monkeypatch.setattr(ReadingConnection, "wait", counting)
+    counts = []
+    for _ in range(9):
+        asked.clear()
+        assert door.get(path).status == 200
+        counts.append(len(asked))
+    assert sorted(counts)[4] == 2  # the server reads by itself now and then
