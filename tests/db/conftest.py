@@ -12,7 +12,15 @@ from tests.conftest import DIALECTS
 
 @pytest.fixture(params=DIALECTS)
 def database(request: pytest.FixtureRequest, make_settings: Callable[..., Settings]) -> Iterator[Database]:
-    settings = make_settings(request.param)
+    yield from _opened(make_settings(request.param))
+
+
+@pytest.fixture
+def sqlite_database(make_settings: Callable[..., Settings]) -> Iterator[Database]:
+    yield from _opened(make_settings("sqlite"))
+
+
+def _opened(settings: Settings) -> Iterator[Database]:
     migrate(settings)
     one = open_database(settings)
     yield one

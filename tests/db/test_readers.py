@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+from functools import partial
 
 import pytest
 from sqlalchemy import Connection, text
@@ -49,6 +50,28 @@ def test_a_file_is_looked_up_where_it_is_asked_and_everything_else_in_a_thread(d
 
 def _thread(_db: Connection) -> str:
     return threading.current_thread().name
+
+
+def test_what_takes_long_is_given_up_where_it_was_asked_and_done_in_a_thread(sqlite_database: Database) -> None:
+    """So that no list, however long it is counted, keeps the others waiting; the next is asked at once again."""
+
+    async def look() -> tuple[list[str], list[str]]:
+        readers, long, short = Readers(sqlite_database), list[str](), list[str]()
+        assert await readers.look_up(partial(_counted_to, 3_000_000, told=long)) == 3_000_000
+        assert await readers.look_up(partial(_counted_to, 300, told=short)) == 300
+        readers.close()
+        return long, short
+
+    long, short = asyncio.run(look())
+    here = threading.current_thread().name
+    assert (long[0], short) == (here, [here])
+    assert long[1].startswith("hansard-reader")
+
+
+def _counted_to(most: int, db: Connection, told: list[str]) -> int:
+    told.append(_thread(db))
+    numbers = "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < :most) SELECT max(i) FROM n"
+    return int(db.execute(text(numbers), {"most": most}).scalar_one())
 
 
 def test_more_readers_than_turns_are_all_answered(database: Database) -> None:

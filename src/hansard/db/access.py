@@ -5,21 +5,25 @@ thread, which takes longer than most of them.
 """
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from datetime import datetime
-from typing import Annotated, TypeVar
+from typing import Annotated, Any, TypeVar
 
 from fastapi import Depends, Request
 from fastapi.concurrency import contextmanager_in_threadpool
 from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
+from hansard.db.dialect import is_interrupted
 from hansard.db.engine import POOL_WAIT_S, Database
 from hansard.kit.errors import Busy
 
 T = TypeVar("T")
+AT_ONCE_S = 0.004
+_STEPS = 50_000  # of SQLite's, some milliseconds, between two looks at the clock
 
 
 class Readers:
@@ -34,6 +38,7 @@ class Readers:
         self._turns = asyncio.Semaphore(database.most_reading)
         self._threads = ThreadPoolExecutor(database.most_reading, "hansard-reader")
         self._here: Connection | None = None
+        self._until_s = 0.0
 
     async def read(self, work: Callable[[Connection], T]) -> T:
         """What `work` makes of one consistent view of the database, in a thread. Raises Busy."""
@@ -41,13 +46,26 @@ class Readers:
             return await asyncio.get_running_loop().run_in_executor(self._threads, self._read, work)
 
     async def look_up(self, work: Callable[[Connection], T]) -> T:
-        """The same for a few rows by their keys: where the database is a file, that takes less time than a change of
-        threads, and is done at once, on a connection that nobody else has.
+        """The same for what is soon answered: where the database is a file, a change of threads takes longer than to
+        look a few rows up, and it is done at once, on a connection that nobody else has.
+
+        What keeps the processor for more than `AT_ONCE_S` in a statement is given up, and done anew in a thread.
         """
         if not self._database.folder:
             return await self.read(work)
+        try:
+            return self._look_up(work)
+        except DBAPIError as error:
+            if not is_interrupted(error):
+                raise
+        return await self.read(work)
+
+    def _look_up(self, work: Callable[[Connection], T]) -> T:
         if self._here is None:
             self._here = self._database.reader.connect()
+            driver: Any = self._here.connection.driver_connection
+            driver.set_progress_handler(lambda: time.thread_time() > self._until_s, _STEPS)
+        self._until_s = time.thread_time() + AT_ONCE_S
         with self._here.begin():
             return work(self._here)
 

@@ -37,3 +37,8 @@ def is_full(error: BaseException | None) -> bool:
 def is_held_up(error: DBAPIError) -> bool:
     """Whether another server had the organization for so long that waiting for it was given up."""
     return getattr(error.orig, "sqlstate", None) == "55P03"
+
+
+def is_interrupted(error: DBAPIError) -> bool:
+    """Whether SQLite was told to give a statement up."""
+    return getattr(error.orig, "sqlite_errorname", None) == "SQLITE_INTERRUPT"

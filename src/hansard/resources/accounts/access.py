@@ -1,10 +1,10 @@
 """What a route asks for to know who is there: `Reader`, `Ingester`, `Anybody`; `reading` for those that only read."""
 
 import inspect
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from functools import wraps
-from typing import Annotated, Concatenate, ParamSpec, TypeVar
+from typing import Annotated, Any, Concatenate, ParamSpec, TypeVar
 
 from fastapi import Depends, Request, Response, Security
 from fastapi.security import APIKeyHeader, HTTPAuthorizationCredentials, HTTPBearer
@@ -17,6 +17,7 @@ from hansard.resources.accounts.schemas import Caller, Scope
 from hansard.resources.accounts.store import find_caller
 
 HEADER = "Syllable-API-Key"
+SHORT = 50  # items, which take a few milliseconds to write
 P = ParamSpec("P")
 T = TypeVar("T")
 
@@ -114,16 +115,26 @@ def reading(route: Route[P, T]) -> Callable[..., Awaitable[Response]]:
     To look the key up, to read and to write the answer are done by one thread in one view of the database: every
     change of threads takes longer than each of them. A route that gives `Json` names its `response_model` itself.
     """
-    return _answering(route, Readers.read)
+    return _answering(route, lambda _: False)
 
 
 def looking_up(route: Route[P, T]) -> Callable[..., Awaitable[Response]]:
     """The same of one that only takes a few rows by their keys and gives them as they are (`Readers.look_up`)."""
-    return _answering(route, Readers.look_up)
+    return _answering(route, lambda _: True)
+
+
+def listing(route: Route[P, T]) -> Callable[..., Awaitable[Response]]:
+    """The same of a list, which is looked up where no more than `SHORT` items are asked for."""
+    return _answering(route, _is_short)
+
+
+def _is_short(named: Mapping[str, Any]) -> bool:
+    limit: int = named["asked"].limit if "asked" in named else named["limit"]
+    return limit <= SHORT
 
 
 def _answering(
-    route: Route[P, T], read: Callable[[Readers, Callable[[Connection], Response]], Awaitable[Response]]
+    route: Route[P, T], is_looked_up: Callable[[Mapping[str, Any]], bool]
 ) -> Callable[..., Awaitable[Response]]:
     shown = inspect.signature(route)
     write = writer_of(shown.return_annotation)
@@ -133,7 +144,8 @@ def _answering(
         def work(db: Connection) -> Response:
             return write(route(db, _with(_holder(db, asking.key), Scope.READ), *given, **named))
 
-        return await read(asking.readers, work)
+        read = asking.readers.look_up if is_looked_up(named) else asking.readers.read
+        return await read(work)
 
     first = inspect.Parameter("asking", inspect.Parameter.KEYWORD_ONLY, annotation=Asking)
     rest = [one.replace(kind=inspect.Parameter.KEYWORD_ONLY) for one in list(shown.parameters.values())[2:]]

@@ -6,7 +6,7 @@ from fastapi import APIRouter, Depends
 from sqlalchemy import Connection
 
 from hansard.kit.listing import Asked, Page, asked
-from hansard.resources.accounts.access import reading
+from hansard.resources.accounts.access import listing
 from hansard.resources.accounts.schemas import Caller
 from hansard.resources.conversations import store
 from hansard.resources.conversations.schemas import Conversation
@@ -18,7 +18,7 @@ Listed = Annotated[Asked, Depends(asked(store.NAMES))]
 
 @router.get("/api/v1/conversations", include_in_schema=False)
 @router.get("/api/v1/conversations/")
-@reading
+@listing
 def conversations_list(db: Connection, caller: Caller, asked: Listed) -> Page[Conversation]:
     """Conversations, newest first; a conversation's sessions are found by its id in the list of sessions."""
     return store.list_conversations(db, caller.organization_id, asked)

@@ -9,7 +9,7 @@ from hansard.db.access import Now, Storage
 from hansard.kit.errors import NotFound
 from hansard.kit.ids import LARGEST_ID
 from hansard.kit.listing import Asked, Page, asked
-from hansard.resources.accounts.access import Ingester, reading
+from hansard.resources.accounts.access import Ingester, listing, looking_up
 from hansard.resources.accounts.schemas import Caller
 from hansard.resources.labels import store
 from hansard.resources.labels.schemas import SessionLabel, SessionLabelCreate
@@ -22,7 +22,7 @@ Listed = Annotated[Asked, Depends(asked(tuple(store.COLUMNS), store.SORTABLE))]
 
 @router.get("/api/v1/session_labels", include_in_schema=False)
 @router.get("/api/v1/session_labels/")
-@reading
+@listing
 def session_labels_list(db: Connection, caller: Caller, asked: Listed) -> Page[SessionLabel]:
     """Labels, newest first."""
     return store.list_labels(db, caller.organization_id, asked)
@@ -39,7 +39,7 @@ def session_label_create(
 
 
 @router.get("/api/v1/session_labels/{session_label_id}")
-@reading
+@looking_up
 def session_label_get_by_id(db: Connection, caller: Caller, session_label_id: int) -> SessionLabel:
     """One label."""
     if not 0 < session_label_id <= LARGEST_ID:

@@ -9,7 +9,7 @@ from hansard.db.access import Now
 from hansard.kit.answers import Json, written
 from hansard.kit.errors import Invalid, NotFound
 from hansard.kit.listing import LAST_PAGE, MOST_PER_PAGE, Asked, Page, asked
-from hansard.resources.accounts.access import looking_up, reading
+from hansard.resources.accounts.access import listing, looking_up, reading
 from hansard.resources.accounts.schemas import Caller
 from hansard.resources.sessions import search, store
 from hansard.resources.sessions.dialog import dialog
@@ -48,7 +48,7 @@ SessionId = Annotated[int, Depends(_session_id)]
 
 @router.get("/api/v1/sessions", include_in_schema=False)
 @router.get("/api/v1/sessions/", tags=["sessions"], response_model=Page[Session], response_model_by_alias=False)
-@reading
+@listing
 def sessions_list(db: Connection, caller: Caller, asked: Listed) -> Json:
     """Sessions, newest first. Test sessions are left out unless `is_test=true` is searched for."""
     return written(store.list_page(db, caller.organization_id, asked))
@@ -141,7 +141,7 @@ def get_session_tool_call_result_by_id(
 
 
 @router.get("/hansard/v1/sessions", tags=["hansard"], response_model=FoundPage, response_model_by_alias=False)
-@reading
+@listing
 def find_sessions(
     db: Connection,
     caller: Caller,
