@@ -8,11 +8,13 @@ from contextlib import ExitStack
 from typing import Any
 
 import pytest
-from sqlalchemy import event, text
+from sqlalchemy import Connection, event, text
 
 from hansard.db.dialect import lock_organization
 from hansard.db.engine import open_database
+from hansard.db.hot import insert_rows
 from hansard.db.migrate import migrate
+from hansard.db.tables import counter
 from hansard.kit.errors import Busy
 from hansard.kit.settings import Settings
 from tests.conftest import DIALECTS, House, open_house
@@ -84,6 +86,27 @@ def test_an_organization_that_another_server_holds_too_long_gets_503_and_the_oth
     ours.write(7, lambda db: db.execute(counting))
     for database in (stuck, ours):
         database.close()
+
+
+def test_a_write_whose_connection_breaks_in_the_midst_of_many_rows_is_refused_whole_and_the_next_is_done(
+    make_settings: Callable[..., Settings],
+) -> None:
+    settings = make_settings("postgres")
+    migrate(settings)
+    database, other = open_database(settings), open_database(settings)
+    rows = [{"organization_id": 7, "name": f"n{number}", "value": 1} for number in range(60)]
+
+    def broken(db: Connection) -> None:
+        mine = db.exec_driver_sql("SELECT pg_backend_pid()").scalar_one()
+        with other.reading() as theirs:
+            theirs.exec_driver_sql(f"SELECT pg_terminate_backend({mine}, 5000)")
+        insert_rows(db, counter, rows)
+
+    with pytest.raises(Busy, match="cannot be reached; nothing was written"):
+        database.write(7, broken)
+    database.write(7, lambda db: insert_rows(db, counter, rows))
+    for one in (database, other):
+        one.close()
 
 
 def test_what_a_writer_may_hold_up_is_bounded_by_the_database(make_settings: Callable[..., Settings]) -> None:

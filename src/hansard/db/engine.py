@@ -22,7 +22,7 @@ SQLITE_POOL = 20
 POOL_WAIT_S = 5.0
 # What writes is prepared when a connection runs it for the third time: what runs all the time is, what comes once is
 # not, and a connection keeps 200 at most. What reads is prepared where it goes by keys (`hot.py`), and never by itself:
-# one plan for a filter with any values can take a hundred times as long as the best for those it has.
+# one plan for a filter with any values reads all of a large organization where the best for those it has does not.
 PREPARE_AFTER, MOST_PREPARED = 2, 200
 NEVER = sys.maxsize
 # In another zone the first and the last day of the calendar could not be read back.
