@@ -79,7 +79,7 @@ def choose_path(db: Connection, keys: Select[Any], needs: Needs, by: str | None,
     narrow = _narrow(needs)
     if narrow is None:
         return Path(_in_order(needs, by), None)
-    count = count_by(db, keys if with_total else keys.limit(_FEW + 1), narrow)
+    count = count_by(db, keys, narrow, most=None if with_total else _FEW + 1)
     return Path(narrow if count <= _FEW else _in_order(needs, by), count if with_total else None)
 
 
@@ -105,7 +105,11 @@ def read_by(hint: str | None, asked: Select[Any]) -> Select[Any]:
     return asked.with_hint(session, hint, "sqlite") if hint else asked
 
 
-def count_by(db: Connection, keys: Select[Any], hint: str | None) -> int:
-    """How many sessions there are that `keys` selects."""
-    some = read_by(hint, keys.order_by(None)).subquery("of_organization")
-    return int(db.execute(select(func.count()).select_from(some)).scalar_one())
+def count_by(db: Connection, keys: Select[Any], hint: str | None, most: int | None = None) -> int:
+    """How many sessions there are that `keys` selects; no more than `most` are counted."""
+    some = read_by(hint, keys)
+    if most is None:
+        asked = some.with_only_columns(func.count(), maintain_column_froms=True)
+    else:
+        asked = select(func.count()).select_from(some.limit(most).subquery("of_organization"))
+    return int(db.execute(asked).scalar_one())

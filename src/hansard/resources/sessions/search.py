@@ -249,7 +249,10 @@ def _parts(db: Connection, organization_id: int, query: Query, now: datetime, *,
     """
     terms = [one for one in query.terms if not _is_spoken(one)]
     wheres = _wheres(db, organization_id, now) if terms else {}
-    others = [_where(wheres, term) for term in terms]
+    others = [_where(wheres, term) for term in terms if term.field not in _SNAPSHOTS]
+    seen = [_where(_SNAPSHOTS, term) for term in terms if term.field in _SNAPSHOTS]
+    if seen:
+        others.append(_seen_as(organization_id, seen))
     search = fulltext.find_search(db, organization_id, _sought(query), is_counted=is_counted and not terms)
     return search, [session.c.organization_id == organization_id, *others]
 
@@ -331,11 +334,6 @@ def _wheres(db: Connection, organization_id: int, now: datetime) -> dict[str, Wh
         return or_(spoken("text", value), named) if wanted else named
 
     return {
-        **{name: partial(_seen_as, organization_id, columns) for name, columns in _SNAPSHOTS.items()},
-        "version": partial(_version, organization_id),
-        "model": lambda value: _snapshots(
-            organization_id, func.lower(snapshot.c.llm_model).contains(value.lower(), autoescape=True)
-        ),
         "direction": _direction,
         "from": source,
         "to": target,
@@ -381,32 +379,46 @@ def _sid(organization_id: int, value: str) -> ColumnElement[bool]:
     return found
 
 
-# Of each field, which columns of the snapshots are asked.
-_SNAPSHOTS: Mapping[str, tuple[Column, ...]] = {
-    "agent": (contains(snapshot.c.agent_name_folded, snapshot.c.agent_name), exact(snapshot.c.agent_id)),
-    "prompt": (contains(snapshot.c.prompt_name_folded, snapshot.c.prompt_name), exact(snapshot.c.prompt_id)),
-    "channel": (
-        contains(snapshot.c.service_folded, snapshot.c.channel_manager_service),
-        contains(snapshot.c.type_folded, snapshot.c.channel_manager_type),
-    ),
-}
-
-
-def _seen_as(organization_id: int, columns: Sequence[Column], value: str) -> ColumnElement[bool]:
-    return _snapshots(organization_id, or_(*(column.where(value) for column in columns)))
-
-
-def _snapshots(organization_id: int, which: ColumnElement[bool]) -> ColumnElement[bool]:
-    matching = select(snapshot.c.id).where(snapshot.c.organization_id == organization_id, which)
-    found: ColumnElement[bool] = session.c.snapshot_id.in_(matching)
+def _seen_as(organization_id: int, matching: Sequence[ColumnElement[bool]]) -> ColumnElement[bool]:
+    """In one look at the snapshots: with two, SQLite would go through all sessions of one to find the other's."""
+    snapshots = select(snapshot.c.id).where(snapshot.c.organization_id == organization_id, *matching)
+    found: ColumnElement[bool] = session.c.snapshot_id.in_(snapshots)
     return found
 
 
-def _version(organization_id: int, value: str) -> ColumnElement[bool]:
+def _any_of(columns: Sequence[Column], value: str) -> ColumnElement[bool]:
+    return or_(*(column.where(value) for column in columns))
+
+
+def _version(value: str) -> ColumnElement[bool]:
     same = snapshot.c.prompt_version == value
     if value.isascii() and value.isdigit():
         same = or_(same, number(snapshot.c.prompt_version_number).where(value))
-    return _snapshots(organization_id, same)
+    return same
+
+
+def _model(value: str) -> ColumnElement[bool]:
+    return func.lower(snapshot.c.llm_model).contains(value.lower(), autoescape=True)
+
+
+# What the fields that are told by a session's snapshot ask of that.
+_SNAPSHOTS: Mapping[str, Where] = {
+    "agent": partial(
+        _any_of, (contains(snapshot.c.agent_name_folded, snapshot.c.agent_name), exact(snapshot.c.agent_id))
+    ),
+    "prompt": partial(
+        _any_of, (contains(snapshot.c.prompt_name_folded, snapshot.c.prompt_name), exact(snapshot.c.prompt_id))
+    ),
+    "channel": partial(
+        _any_of,
+        (
+            contains(snapshot.c.service_folded, snapshot.c.channel_manager_service),
+            contains(snapshot.c.type_folded, snapshot.c.channel_manager_type),
+        ),
+    ),
+    "version": _version,
+    "model": _model,
+}
 
 
 def _direction(value: str) -> ColumnElement[bool]:
