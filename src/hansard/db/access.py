@@ -22,7 +22,7 @@ from hansard.db.engine import POOL_WAIT_S, Database
 from hansard.kit.errors import Busy
 
 T = TypeVar("T")
-AT_ONCE_S = 0.004
+AT_ONCE_S = 0.008
 _STEPS = 50_000  # of SQLite's, some milliseconds, between two looks at the clock
 
 

@@ -17,7 +17,9 @@ from hansard.resources.sessions.query import Query, Term
 
 KEY = "INDEXED BY sqlite_autoindex_session_1"  # the primary key
 WIDE = "INDEXED BY session_wide"
-_FEW = 2000  # are sorted sooner than a page of them is found among all sessions, newest first
+# So many are sorted in a few milliseconds. Among all sessions, newest first, a page of them may be found as soon, or
+# behind all the others: the sessions of an old version of a prompt.
+_FEW = 20_000
 _NAMED = {"id": KEY, "sid": "INDEXED BY session_key", "conversation_id": "INDEXED BY session_conversation"}
 
 # Which column of a session each field of a filter seeks a value or a range of.
