@@ -5,7 +5,6 @@ thread, which takes longer than most of them.
 """
 
 import asyncio
-import time
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
@@ -22,8 +21,9 @@ from hansard.db.engine import POOL_WAIT_S, Database
 from hansard.kit.errors import Busy
 
 T = TypeVar("T")
-AT_ONCE_S = 0.008
-_STEPS = 50_000  # of SQLite's, some milliseconds, between two looks at the clock
+# In a request that is answered at once SQLite takes half a million steps, some five milliseconds. It is counted in
+# steps and not in time, so that the same request is always answered in the same way.
+_MOST_PACES, _STEPS_A_PACE = 10, 50_000
 
 
 class Readers:
@@ -38,7 +38,7 @@ class Readers:
         self._turns = asyncio.Semaphore(database.most_reading)
         self._threads = ThreadPoolExecutor(database.most_reading, "hansard-reader")
         self._here: Connection | None = None
-        self._until_s = 0.0
+        self._paces = 0  # of the request at hand
 
     async def read(self, work: Callable[[Connection], T]) -> T:
         """What `work` makes of one consistent view of the database, in a thread. Raises Busy."""
@@ -49,7 +49,7 @@ class Readers:
         """The same for what is soon answered: where the database is a file, a change of threads takes longer than to
         look a few rows up, and it is done at once, on a connection that nobody else has.
 
-        What keeps the processor for more than `AT_ONCE_S` in a statement is given up, and done anew in a thread.
+        What takes SQLite long is given up, and done anew in a thread.
         """
         if not self._database.folder:
             return await self.read(work)
@@ -64,10 +64,14 @@ class Readers:
         if self._here is None:
             self._here = self._database.reader.connect()
             driver: Any = self._here.connection.driver_connection
-            driver.set_progress_handler(lambda: time.thread_time() > self._until_s, _STEPS)
-        self._until_s = time.thread_time() + AT_ONCE_S
+            driver.set_progress_handler(self._is_long, _STEPS_A_PACE)
+        self._paces = 0
         with self._here.begin():
             return work(self._here)
+
+    def _is_long(self) -> bool:
+        self._paces += 1
+        return self._paces > _MOST_PACES
 
     def _read(self, work: Callable[[Connection], T]) -> T:
         """Once more where the connection broke in the midst of it: nothing was written."""
