@@ -139,12 +139,13 @@ def test_an_answer_leaves_no_view_open(lonely_house: House) -> None:
 def test_what_goes_by_keys_stays_prepared_and_a_filter_is_planned_for_its_values(lonely_house: House) -> None:
     door = lonely_house.door()
     session_id = make_session(door)
+    prepared: set[str] = set()  # by whichever connection comes first; the server reads bodies by itself, too
     for _ in range(8):
         for path in (f"/hansard/v1/sessions/{session_id}/record", "/hansard/v1/sessions?q=duration:>1"):
             assert door.get(path).status == 200
-    with lonely_house.database.reading() as db:
-        prepared = list(db.exec_driver_sql("SELECT statement FROM pg_prepared_statements").scalars())
-    assert sorted(_known_by(one) for one in prepared) == ["api_key", "body", "unnest"]
+        with lonely_house.database.reading() as db:
+            prepared |= set(db.exec_driver_sql("SELECT statement FROM pg_prepared_statements").scalars())
+    assert {_known_by(one) for one in prepared} == {"api_key", "body", "unnest"}
 
 
 def _known_by(statement: str) -> str:
