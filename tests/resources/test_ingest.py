@@ -202,8 +202,9 @@ def test_requests_that_wait_together_are_answered_as_if_one_came_after_another(d
         [again, end(one, 9)],
         [],
     ]
-    go = threading.Event()
-    house.database.writer.submit(door.organization_id, lambda _db: go.wait(10))
+    is_held, go = threading.Event(), threading.Event()
+    house.database.writer.submit(door.organization_id, lambda _db: (is_held.set(), go.wait(10)))
+    assert is_held.wait(10)  # else the writer may take the first request along
     with ThreadPoolExecutor(len(requests)) as pool:
         asked = []
         for number, request in enumerate(requests, start=1):
