@@ -244,6 +244,7 @@ def test_letters_that_are_switched_off_do_nothing(page: Page) -> None:
     page.keyboard.press("?")
     page.get_by_label("Letters do things").uncheck()
     page.keyboard.press("Escape")
+    expect(page.get_by_label("Letters do things")).to_be_hidden()
     page.keyboard.press("j")
     expect(page.locator("#list tr.here")).to_have_count(0)
     page.keyboard.press("ArrowDown")

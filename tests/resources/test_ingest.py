@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
+from sqlalchemy import Connection
 
 from hansard.resources.ingest.shapes import find_good
 from hansard.resources.ingest.validation import checked, read_events
@@ -203,7 +204,12 @@ def test_requests_that_wait_together_are_answered_as_if_one_came_after_another(d
         [],
     ]
     is_held, go = threading.Event(), threading.Event()
-    house.database.writer.submit(door.organization_id, lambda _db: (is_held.set(), go.wait(10)))
+
+    def hold(_db: Connection) -> bool:
+        is_held.set()
+        return go.wait(10)
+
+    house.database.writer.submit(door.organization_id, hold)
     assert is_held.wait(10)  # else the writer may take the first request along
     with ThreadPoolExecutor(len(requests)) as pool:
         asked = []
