@@ -171,4 +171,4 @@ def test_opening_a_session_waits_for_two_answers(lonely_house: House, monkeypatc
         asked.clear()
         assert door.get(path).status == 200
         counts.append(len(asked))
-    assert sorted(counts)[4] == 2  # the server reads by itself now and then
+    assert min(counts) == 2  # the server reads by itself now and then, which is counted too
