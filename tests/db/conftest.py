@@ -20,6 +20,11 @@ def sqlite_database(make_settings: Callable[..., Settings]) -> Iterator[Database
     yield from _opened(make_settings("sqlite"))
 
 
+@pytest.fixture
+def postgres_database(make_settings: Callable[..., Settings]) -> Iterator[Database]:
+    yield from _opened(make_settings("postgres"))
+
+
 def _opened(settings: Settings) -> Iterator[Database]:
     migrate(settings)
     one = open_database(settings)

@@ -10,8 +10,7 @@ from sqlalchemy import Connection, text
 from sqlalchemy.exc import DBAPIError
 
 from hansard.db.access import Readers
-from hansard.db.engine import Database, open_database
-from hansard.db.migrate import migrate
+from hansard.db.engine import Database
 from hansard.db.views import ReadingConnection
 from hansard.kit.settings import Settings
 from tests.conftest import House, open_house
@@ -29,15 +28,6 @@ OURS = (
 def lonely_house(make_settings: Callable[..., Settings]) -> Iterator[House]:
     """A server on a PostgreSQL database that no other test uses."""
     yield from open_house(make_settings("postgres"))
-
-
-@pytest.fixture
-def on_postgres(make_settings: Callable[..., Settings]) -> Iterator[Database]:
-    settings = make_settings("postgres")
-    migrate(settings)
-    one = open_database(settings)
-    yield one
-    one.close()
 
 
 def ask(house: House, sql: str) -> list[Any]:
@@ -81,7 +71,7 @@ def test_a_server_that_went_without_a_farewell_is_noticed_by_a_connection_that_w
     assert make_session(door)
 
 
-def test_a_read_whose_connection_breaks_is_done_again_and_another_error_is_not(on_postgres: Database) -> None:
+def test_a_read_whose_connection_breaks_is_done_again_and_another_error_is_not(postgres_database: Database) -> None:
     seen = []
 
     def broken_once(db: Connection) -> int:
@@ -94,7 +84,7 @@ def test_a_read_whose_connection_breaks_is_done_again_and_another_error_is_not(o
         seen.append(db.exec_driver_sql("SELECT 1 / 0"))
 
     async def read() -> int:
-        readers = Readers(on_postgres)
+        readers = Readers(postgres_database)
         found = await readers.read(broken_once)
         with pytest.raises(DBAPIError, match="division by zero"):
             await readers.read(wrong)
@@ -105,21 +95,23 @@ def test_a_read_whose_connection_breaks_is_done_again_and_another_error_is_not(o
     assert len(set(seen)) == len(seen) == 2
 
 
-def test_a_view_shows_nothing_that_was_written_after_it_began_and_the_next_all_of_it(on_postgres: Database) -> None:
+def test_a_view_shows_nothing_that_was_written_after_it_began_and_the_next_all_of_it(
+    postgres_database: Database,
+) -> None:
     for number in range(3):  # a new connection, then twice the same
-        with on_postgres.reading() as db:
+        with postgres_database.reading() as db:
             assert db.execute(COUNT).scalar_one() == number
-            on_postgres.write(1, lambda db, n=number: db.execute(WRITE, {"name": f"n{n}"}))  # type: ignore[misc]
+            postgres_database.write(1, lambda db, n=number: db.execute(WRITE, {"name": f"n{n}"}))  # type: ignore[misc]
             assert db.execute(COUNT).scalar_one() == number
             assert db.exec_driver_sql("SHOW transaction_isolation").scalar_one() == "repeatable read"
             with pytest.raises(DBAPIError, match="read-only"):
                 db.execute(WRITE, {"name": "by a reader"})
 
 
-def test_a_view_that_was_given_up_in_the_midst_is_followed_by_a_new_one(on_postgres: Database) -> None:
-    with on_postgres.reading() as db:
+def test_a_view_that_was_given_up_in_the_midst_is_followed_by_a_new_one(postgres_database: Database) -> None:
+    with postgres_database.reading() as db:
         assert db.execute(COUNT).scalar_one() == 0
-        on_postgres.write(1, lambda db: db.execute(WRITE, {"name": "n"}))
+        postgres_database.write(1, lambda db: db.execute(WRITE, {"name": "n"}))
         db.rollback()
         assert db.execute(COUNT).scalar_one() == 1
         assert db.exec_driver_sql("SHOW transaction_isolation").scalar_one() == "repeatable read"

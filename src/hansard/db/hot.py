@@ -1,7 +1,7 @@
 """Statements that run for every request, worked out once for each database and not once a request."""
 
-import sqlite3
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 from sqlalchemy import Boolean, Column, Connection, Dialect, Select, Table, TypeDecorator
@@ -103,7 +103,7 @@ def rows_by_id(
 def first_row(db: Connection, chosen: Select[Any], given: Mapping[str, Any]) -> dict[str, Any] | None:
     """The row of a select that has one at most, by the names of the columns; None where there is none."""
     made = _selection(db, chosen)
-    rows = rows_of(db, chosen, given)
+    rows = _rows_of(db, made, given)
     return _fitted(dict(zip(made.names, rows[0], strict=True)), made.fits) if rows else None
 
 
@@ -114,7 +114,10 @@ def rows_of(db: Connection, chosen: Select[Any], given: Mapping[str, Any]) -> li
     SQLAlchemy, which takes twenty times as long as to read a row. So no listener hears of the statement; that it keeps
     to one organization is tested of `chosen`.
     """
-    made = _selection(db, chosen)
+    return _rows_of(db, _selection(db, chosen), given)
+
+
+def _rows_of(db: Connection, made: _Selection, given: Mapping[str, Any]) -> list[Any]:
     values = {**made.known, **given}
     if is_sqlite(db):
         return _rows_of_file(db, made.sql, [values[name] for name in made.given])
@@ -124,43 +127,40 @@ def rows_of(db: Connection, chosen: Select[Any], given: Mapping[str, Any]) -> li
 def _rows_of_file(db: Connection, sql: str, given: Sequence[Any]) -> list[Any]:
     if not db.in_transaction():
         db.begin()
-    driver: Any = db.connection.driver_connection
-    try:
-        found: list[Any] = driver.execute(sql, given).fetchall()
-        return found
-    except sqlite3.Error as error:
-        raise _failed(db, sql, error) from error
+    with _told_as_sqlalchemy_does(db, sql):
+        return _driver(db).execute(sql, given).fetchall()  # type: ignore[no-any-return]  # of the driver, which is Any
 
 
 def _rows_of_server(db: Connection, sql: str, given: Mapping[str, Any]) -> list[Any]:
     """The answer to a statement that goes by keys: its plan is kept, whatever their values."""
-    from psycopg import Error  # which is not there where SQLite is enough
+    with _told_as_sqlalchemy_does(db, sql):
+        return _driver(db).execute(sql, given, prepare=True).fetchall()  # type: ignore[no-any-return]  # likewise
 
-    driver: Any = db.connection.driver_connection
+
+def _driver(db: Connection) -> Any:
+    return db.connection.driver_connection
+
+
+@contextmanager
+def _told_as_sqlalchemy_does(db: Connection, sql: str) -> Iterator[None]:
+    """Make of an error of the driver's what SQLAlchemy would have made of it."""
+    dialect = db.dialect
     try:
-        found: list[Any] = driver.execute(sql, given, prepare=True).fetchall()
-        return found
-    except Error as error:
-        raise _failed(db, sql, error) from error
-
-
-def _failed(db: Connection, sql: str, error: Exception) -> DBAPIError:
-    """What SQLAlchemy would have made of the driver's error."""
-    said: Any = error
-    is_lost = db.dialect.is_disconnect(said, db.connection.driver_connection, None)
-    if is_lost:
-        db.invalidate(error)
-    made = DBAPIError.instance(
-        sql,
-        None,
-        error,
-        db.dialect.loaded_dbapi.Error,
-        hide_parameters=True,
-        connection_invalidated=is_lost,
-        dialect=db.dialect,
-    )
-    assert isinstance(made, DBAPIError)  # noqa: S101 - for the type checker
-    return made
+        yield
+    except dialect.loaded_dbapi.Error as error:
+        said: Any = error
+        is_lost = dialect.is_disconnect(said, _driver(db), None)
+        if is_lost:
+            db.invalidate(error)
+        raise DBAPIError.instance(
+            sql,
+            None,
+            said,
+            dialect.loaded_dbapi.Error,
+            hide_parameters=True,
+            connection_invalidated=is_lost,
+            dialect=dialect,
+        ) from error
 
 
 def _fitted(row: dict[str, Any], fits: Iterable[tuple[str, Callable[[Any], Any]]]) -> dict[str, Any]:
@@ -171,19 +171,14 @@ def _fitted(row: dict[str, Any], fits: Iterable[tuple[str, Callable[[Any], Any]]
 
 
 def _copy(db: Connection, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
-    from psycopg import Error
-    from psycopg.sql import SQL, Identifier
+    from psycopg.sql import SQL, Identifier  # which is not there where SQLite is enough
 
     names = list(rows[0])
     columns = SQL(", ").join(map(Identifier, names))
     copying = SQL("COPY {} ({}) FROM STDIN").format(Identifier(table.name), columns)
-    driver: Any = db.connection.driver_connection
-    try:
-        with driver.cursor() as cursor, cursor.copy(copying) as copy:
-            for row in rows:
-                copy.write_row([row[name] for name in names])
-    except Error as error:
-        raise _failed(db, "COPY", error) from error
+    with _told_as_sqlalchemy_does(db, "COPY"), _driver(db).cursor() as cursor, cursor.copy(copying) as copy:
+        for row in rows:
+            copy.write_row([row[name] for name in names])
 
 
 def _run(db: Connection, one: _Statement, rows: Sequence[Mapping[str, Any]]) -> None:

@@ -261,13 +261,13 @@ def _count(db: Connection, matching: Select[Any]) -> int:
 
 def as_page(items: list[Item], total: int, asked: Asked) -> Page[Item]:
     """Put items into the envelope."""
-    return Page(**page_fields(items, total, asked))
+    return Page(**page_fields(items, total, asked.page, asked.limit))
 
 
-def page_fields(items: list[Item], total: int, asked: Asked) -> dict[str, Any]:
-    """The fields of the envelope. With `limit=0` the number of pages means nothing and is null."""
-    pages = math.ceil(total / asked.limit) if asked.limit else None
-    return {"items": items, "page": asked.page, "page_size": asked.limit, "total_pages": pages, "total_count": total}
+def page_fields(items: list[Item], total: int | None, page: int, limit: int) -> dict[str, Any]:
+    """The fields of the envelope. With `limit=0`, or without a total, the number of pages means nothing and is null."""
+    pages = math.ceil(total / limit) if limit and total is not None else None
+    return {"items": items, "page": page, "page_size": limit, "total_pages": pages, "total_count": total}
 
 
 def chosen(row: Mapping[str, Any] | RowMapping, asked: Asked, always: Collection[str]) -> dict[str, Any]:

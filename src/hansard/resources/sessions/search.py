@@ -12,7 +12,7 @@ from sqlalchemy import ColumnElement, Connection, Select, and_, bindparam, false
 from hansard.db.tables import session, snapshot
 from hansard.kit.errors import Invalid
 from hansard.kit.ids import find_id
-from hansard.kit.listing import MOST_PER_PAGE, Column, Page, contains, exact, number
+from hansard.kit.listing import MOST_PER_PAGE, Column, Page, contains, exact, number, page_fields
 from hansard.kit.times import read_moment
 from hansard.resources.sessions import fulltext
 from hansard.resources.sessions.fulltext import Newest, Search, Sought
@@ -84,26 +84,15 @@ def find_page(
     beyond = [after.beyond()] if after else []
     path = _path(db, query, search, select(session.c.id).where(*others), sort, with_total)
     found = _first_of(db, search, [*others, *beyond], sort, page * limit, limit + 1, path.hint)
-    ids, known = found.ids, path.total if after or found.total is None else found.total
-    total = pages = None
-    if with_total:
+    ids, total = found.ids, path.total if after or found.total is None else found.total
+    if not with_total:
+        total = None
+    elif total is None:
         is_last = len(ids) <= limit and not after and (len(ids) > 0 or page == 0)
-        if known is None:
-            known = (
-                page * limit + len(ids) if is_last else _count(db, organization_id, query, search, others, path.hint)
-            )
-        total = known
-        pages = -(-total // limit) if limit else None
+        total = page * limit + len(ids) if is_last else _count(db, organization_id, query, search, others, path.hint)
     items = rows_in_order(db, organization_id, _FOUND, ids[:limit])
     following = str(cursor_behind(items[-1], sort)) if items and len(ids) > limit else None
-    return {
-        "items": items,
-        "page": page,
-        "page_size": limit,
-        "total_pages": pages,
-        "total_count": total,
-        "next": following,
-    }
+    return {**page_fields(items, total, page, limit), "next": following}
 
 
 def _count(
@@ -125,9 +114,14 @@ def _count(
 
 
 def _path(db: Connection, query: Query, search: Search | None, keys: Select[Any], sort: Sort, with_total: bool) -> Path:
-    if search is None:
-        return choose_path(db, keys, needs_of(query), sort.column.key, with_total=with_total)
-    return Path(KEY if search.is_few else WIDE, None)
+    if search:
+        return Path(_direct_path(query, search) or WIDE, None)
+    return choose_path(db, keys, needs_of(query), sort.column.key, with_total=with_total)
+
+
+def _direct_path(query: Query, search: Search | None) -> str | None:
+    """The index that leads at once to the sessions of few hits, or to those that are named."""
+    return KEY if search and search.is_few else direct_path(needs_of(query))
 
 
 def _keys_of(search: Search | None, others: Sequence[ColumnElement[bool]]) -> Select[Any]:
@@ -192,8 +186,7 @@ def find_neighbours(
     place = tuple_(session.c.started_at, session.c.id)
     here = (started_at, session_id)  # a plain tuple, so that each part is written as its column is
     up, down = session.c.started_at.asc(), session.c.started_at.desc()
-    hint = KEY if search and search.is_few else direct_path(needs_of(query)) or WIDE
-    keys = read_by(hint, _keys_of(search, others)).limit(1)
+    keys = read_by(_direct_path(query, search) or WIDE, _keys_of(search, others)).limit(1)
     newer = keys.where(place > here).order_by(up, session.c.id.asc())
     older = keys.where(place < here).order_by(down, session.c.id.desc())
     return db.execute(newer).scalar_one_or_none(), db.execute(older).scalar_one_or_none()

@@ -155,7 +155,8 @@ def list_page(db: Connection, organization_id: int, asked: Asked) -> Row:
     keys = read_by(hint, keys)
     rows, total = page_of(db, keys, rest, columns, timestamp=newest[0], newest=newest, known_total=total)
     found = rows_in_order(db, organization_id, _LISTED, [row["id"] for row in rows])
-    return page_fields([chosen(row, asked, always=("timestamp",)) for row in found], total, asked)
+    items = [chosen(row, asked, always=("timestamp",)) for row in found]
+    return page_fields(items, total, asked.page, asked.limit)
 
 
 def _path(db: Connection, keys: Select[Any], asked: Asked, *, without_tests: bool) -> Path:
