@@ -135,7 +135,11 @@ def open_house(settings: Settings) -> Iterator[House]:
     database = open_database(settings)
     clock = Clock()
     app = create_app(settings, database, clock)
-    server = Server(uvicorn.Config(app, host="127.0.0.1", port=free_port(), log_level="warning"))
+    # A connection that the server closes while a test sends into it is a failure of neither.
+    kept_s = 3600
+    server = Server(
+        uvicorn.Config(app, host="127.0.0.1", port=free_port(), log_level="warning", timeout_keep_alive=kept_s)
+    )
     house = House(settings, database, f"http://127.0.0.1:{server.config.port}", clock, app)
     for engine in (database.reader, database.writer._engine):
         event.listen(engine, "before_cursor_execute", lambda _c, _k, statement, *_: house.statements.append(statement))

@@ -15,6 +15,7 @@ from urllib.parse import urlencode
 import pytest
 
 from hansard.cli.opening import opened
+from hansard.cli.server import configured
 from hansard.db.engine import open_database
 from hansard.db.migrate import migrate
 from hansard.kit.settings import Settings
@@ -38,6 +39,10 @@ def run(*arguments: str, stdin: str | None = None, code: int = 0, **environ: str
 @pytest.fixture
 def data(tmp_path: Path) -> str:
     return str(tmp_path / "data")
+
+
+def test_an_idle_connection_is_kept_longer_than_a_proxy_keeps_its_own(tmp_path: Path) -> None:
+    assert configured(Settings(data=tmp_path)).timeout_keep_alive > 60
 
 
 def test_a_key_is_printed_alone_listed_without_its_secret_and_revoked(data: str) -> None:

@@ -15,6 +15,7 @@ from hansard.kit.settings import Settings
 from hansard.resources.accounts.schemas import Organization
 
 NOT_STARTED = 3  # as uvicorn itself leaves when it cannot start
+KEPT_S = 75  # an idle connection, longer than proxies keep theirs (60): else they send into one that is being closed
 
 
 class Server(uvicorn.Server):
@@ -37,7 +38,7 @@ def configured(settings: Settings, app: FastAPI | None = None) -> uvicorn.Config
         access_log=False,
         server_header=False,
         forwarded_allow_ips=settings.trusted_proxies,
-        timeout_keep_alive=15,
+        timeout_keep_alive=KEPT_S,
         timeout_graceful_shutdown=10,
     )
 
