@@ -10,7 +10,7 @@ from sqlalchemy import create_engine, insert, inspect, select, text
 
 from hansard.db.engine import database_url
 from hansard.db.migrate import migrate, migrate_connection, newest_revision, revision_of
-from hansard.db.tables import NARROW, metadata, organization, session
+from hansard.db.tables import NARROW, metadata, organization, session, snapshot
 from hansard.kit.settings import Settings
 from tests.conftest import DIALECTS
 
@@ -54,6 +54,30 @@ def test_sessions_of_before_get_the_code_of_their_label(dialect: str, make_setti
     engine.dispose()
 
 
+@pytest.mark.parametrize("dialect", DIALECTS)
+def test_snapshots_of_before_get_the_number_of_their_sessions(
+    dialect: str, make_settings: Callable[..., Settings]
+) -> None:
+    engine = create_engine(database_url(make_settings(dialect)))
+    with engine.begin() as db:
+        migrate_connection(db, "0010")
+        db.execute(insert(organization), {"id": 1, "name": "A", "created_at": datetime.now(UTC)})
+        for mine, number in ((1, 1), (1, 2), (2, 1)):
+            db.execute(text(_SESSION), {"mine": mine, "id": number, "sid": f"S{number}", "label_id": None})
+        db.execute(text("UPDATE session SET is_test = true WHERE organization_id = 1 AND id = 2"))
+        for mine, number in ((1, 1), (1, 2), (2, 1)):
+            db.execute(text(_SNAPSHOT), {"mine": mine, "id": number, "digest": bytes([number])})
+        migrate_connection(db)
+        columns = (snapshot.c.organization_id, snapshot.c.id, snapshot.c.live_sessions, snapshot.c.test_sessions)
+        counts = db.execute(select(*columns)).all()
+    assert sorted(counts) == [(1, 1, 1, 1), (1, 2, 0, 0), (2, 1, 1, 0)]
+    engine.dispose()
+
+
+_SNAPSHOT = (
+    "INSERT INTO snapshot (organization_id, id, digest, channel_manager_service, service_folded) "
+    "VALUES (:mine, :id, :digest, 'SIP', 'sip')"
+)
 _SESSION = (
     "INSERT INTO session (organization_id, id, service, sid, snapshot_id, conversation_id, named_conversation, "
     "started_at, is_abandoned, is_test, is_legacy, received_at, label_id) SELECT :mine, :id, 'SIP', :sid, 1, 'C', "

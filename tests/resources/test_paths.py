@@ -59,12 +59,21 @@ def test_many_are_counted_by_the_narrow_index_and_walked_in_their_order(
     asking: Asking, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(paths, "_FEW", 2)
-    assert asking.indexes(q="agent:desk") == ["session_snapshot", "session_wide"]
-    assert asking.indexes(q="agent:desk", total="false") == ["session_snapshot", "session_wide"]
-    assert asking.indexes(q="agent:desk", sort="-duration") == ["session_snapshot", "session_duration"]
+    assert asking.indexes(q="agent:desk is:ended") == ["session_snapshot", "session_wide"]
+    assert asking.indexes(q="agent:desk is:ended", total="false") == ["session_snapshot", "session_wide"]
+    assert asking.indexes(q="agent:desk is:ended", sort="-duration") == ["session_snapshot", "session_duration"]
     assert asking.indexes(q="agent:desk label:NONESUCH") == ["session_snapshot"] * 2
+
+
+def test_what_asks_nothing_but_snapshots_is_not_counted(asking: Asking, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert asking.indexes(q="agent:desk -is:test") == ["session_snapshot"]
+    monkeypatch.setattr(paths, "_FEW", 2)
+    assert asking.indexes(q="agent:desk -is:test") == ["session_wide"]
+    assert asking.indexes(q="agent:desk", total="false") == ["session_wide"]
 
 
 def test_a_list_of_the_sdks_is_read_by_the_same_indexes(asking: Asking) -> None:
     asked = {"search_fields": "agent_name", "search_field_values": "desk"}
+    assert asking.indexes("/api/v1/sessions/", **asked) == ["session_snapshot"]
+    asked["start_datetime"] = "2026-01-01T00:00:00Z"
     assert asking.indexes("/api/v1/sessions/", **asked) == ["session_snapshot"] * 2

@@ -166,7 +166,8 @@ counter = Table(
     **_COMPACT,
 )
 
-# The agent, prompt, channel and model as they were: one row for every combination that was ever seen.
+# The agent, prompt, channel and model as they were: one row for every combination that was ever seen, and how many
+# sessions were.
 snapshot = Table(
     "snapshot",
     metadata,
@@ -197,6 +198,8 @@ snapshot = Table(
     Column("agent_name_folded", Bytewise),
     Column("agent_type_folded", Bytewise),
     Column("prompt_name_folded", Bytewise),
+    Column("live_sessions", BigInteger, nullable=False, server_default="0"),
+    Column("test_sessions", BigInteger, nullable=False, server_default="0"),
     PrimaryKeyConstraint("organization_id", "id", name="snapshot_pk"),
     Index("snapshot_digest", "organization_id", "digest", unique=True),
     **_COMPACT,

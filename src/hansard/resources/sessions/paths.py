@@ -51,7 +51,7 @@ class Needs:
 
 
 class Path(NamedTuple):
-    """The index to read a list by, and how many rows it has on all pages, where they were counted to choose it."""
+    """The index to read a list by, and how many rows it has on all pages, where that is known."""
 
     hint: str | None
     total: int | None
@@ -69,19 +69,22 @@ def _columns(term: Term) -> Iterable[str]:
     return [_ASKED.get((term.field, value), term.field) for value in term.values]
 
 
-def choose_path(db: Connection, keys: Select[Any], needs: Needs, by: str | None, *, with_total: bool) -> Path:
+def choose_path(
+    db: Connection, keys: Select[Any], needs: Needs, by: str | None, *, total: int | None, with_total: bool
+) -> Path:
     """The index for the sessions that `keys` selects, in the order of the column `by`.
 
-    What a narrow index holds is counted by it first: a few are sorted, many gone through in their order.
+    What a narrow index holds is counted by it first, unless its `total` is known: a few are sorted, many gone through
+    in their order.
     """
     if not is_sqlite(db):
-        return Path(None, None)
+        return Path(None, total)
     if named := direct_path(needs):
-        return Path(named, None)
+        return Path(named, total)
     narrow = _narrow(needs)
     if narrow is None:
-        return Path(_in_order(needs, by), None)
-    count = count_by(db, keys, narrow, most=None if with_total else _FEW + 1)
+        return Path(_in_order(needs, by), total)
+    count = count_by(db, keys, narrow, most=None if with_total else _FEW + 1) if total is None else total
     return Path(narrow if count <= _FEW else _in_order(needs, by), count if with_total else None)
 
 

@@ -31,7 +31,7 @@ from hansard.resources.sessions.paths import (
 from hansard.resources.sessions.query import SPOKEN, Query, Term, phrases
 from hansard.resources.sessions.schemas import FoundPage, FoundSession, Hit, SearchedSession
 from hansard.resources.sessions.store import SNAPSHOT_OF, Row, find_spoken, listed, rows_in_order
-from hansard.resources.sessions.totals import count_all
+from hansard.resources.sessions.totals import count_all, count_seen_as
 from hansard.resources.sessions.traits import has_trait, list_words
 
 _UNITS_MS = {"": 1000, "ms": 1, "s": 1000, "m": 60_000, "h": 3_600_000, "d": 86_400_000, "w": 7 * 86_400_000}
@@ -82,30 +82,40 @@ def find_page(
         raise Invalid(f"There is no page {page}.")
     search, others = _parts(db, organization_id, query, now, is_counted=with_total)
     beyond = [after.beyond()] if after else []
-    path = _path(db, query, search, select(session.c.id).where(*others), sort, with_total)
+    known = _known_total(db, organization_id, query) if with_total or query.terms else None
+    path = _path(db, query, search, select(session.c.id).where(*others), sort, known, with_total)
     found = _first_of(db, search, [*others, *beyond], sort, page * limit, limit + 1, path.hint)
     ids, total = found.ids, path.total if after or found.total is None else found.total
     if not with_total:
         total = None
     elif total is None:
         is_last = len(ids) <= limit and not after and (len(ids) > 0 or page == 0)
-        total = page * limit + len(ids) if is_last else _count(db, organization_id, query, search, others, path.hint)
+        total = page * limit + len(ids) if is_last else _count(db, search, others, path.hint)
     items = rows_in_order(db, organization_id, _FOUND, ids[:limit])
     following = str(cursor_behind(items[-1], sort)) if items and len(ids) > limit else None
     return {**page_fields(items, total, page, limit), "next": following}
 
 
-def _count(
-    db: Connection,
-    organization_id: int,
-    query: Query,
-    search: Search | None,
-    others: Sequence[ColumnElement[bool]],
-    hint: str | None,
-) -> int:
-    """How many there are: known of all and of all that are no tests, and the index knows it of words alone."""
+def _known_total(db: Connection, organization_id: int, query: Query) -> int | None:
+    """How many there are, where that is kept: of all, of snapshots, and of each whether they are tests."""
     if str(query) in ("", "is:live"):
         return count_all(db, organization_id, with_tests=not query.terms)
+    kinds = {False, True}
+    for term in query.terms:
+        if term.field in _SNAPSHOTS:
+            continue
+        named = {_KINDS.get((term.field, value)) for value in term.values}
+        if None in named:
+            return None
+        kinds = kinds - named if term.is_not else kinds & named
+    return count_seen_as(db, organization_id, _seen_in(query), kinds)
+
+
+_KINDS = {("is", "test"): True, ("is", "live"): False}
+
+
+def _count(db: Connection, search: Search | None, others: Sequence[ColumnElement[bool]], hint: str | None) -> int:
+    """How many there are: the index of words knows it of words alone."""
     is_of_words_alone = len(others) == 1  # the organization
     known = fulltext.count_found(db, search) if search and is_of_words_alone else None
     if known is not None:
@@ -113,10 +123,18 @@ def _count(
     return count_by(db, _keys_of(search, others), hint)
 
 
-def _path(db: Connection, query: Query, search: Search | None, keys: Select[Any], sort: Sort, with_total: bool) -> Path:
+def _path(
+    db: Connection,
+    query: Query,
+    search: Search | None,
+    keys: Select[Any],
+    sort: Sort,
+    total: int | None,
+    with_total: bool,
+) -> Path:
     if search:
         return Path(_direct_path(query, search) or WIDE, None)
-    return choose_path(db, keys, needs_of(query), sort.column.key, with_total=with_total)
+    return choose_path(db, keys, needs_of(query), sort.column.key, total=total, with_total=with_total)
 
 
 def _direct_path(query: Query, search: Search | None) -> str | None:
@@ -243,11 +261,15 @@ def _parts(db: Connection, organization_id: int, query: Query, now: datetime, *,
     terms = [one for one in query.terms if not _is_spoken(one)]
     wheres = _wheres(db, organization_id, now) if terms else {}
     others = [_where(wheres, term) for term in terms if term.field not in _SNAPSHOTS]
-    seen = [_where(_SNAPSHOTS, term) for term in terms if term.field in _SNAPSHOTS]
-    if seen:
+    if seen := _seen_in(query):
         others.append(_seen_as(organization_id, seen))
     search = fulltext.find_search(db, organization_id, _sought(query), is_counted=is_counted and not terms)
     return search, [session.c.organization_id == organization_id, *others]
+
+
+def _seen_in(query: Query) -> list[ColumnElement[bool]]:
+    """What a filter asks of a session's snapshot."""
+    return [_where(_SNAPSHOTS, term) for term in query.terms if term.field in _SNAPSHOTS]
 
 
 def _matching(db: Connection, organization_id: int, query: Query, now: datetime) -> list[ColumnElement[bool]]:

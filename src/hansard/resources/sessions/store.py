@@ -2,11 +2,10 @@
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import Any
 
 from pydantic_core import from_json
-from sqlalchemy import ColumnElement, Connection, RowMapping, Select, and_, bindparam, func, select
+from sqlalchemy import ColumnElement, Connection, RowMapping, Select, and_, bindparam, func, or_, select
 
 from hansard.db.hot import first_row, rows_among, rows_by_id
 from hansard.db.tables import body, change, child, session, snapshot
@@ -35,7 +34,7 @@ from hansard.resources.sessions.packing import Dictionary, unpacked
 from hansard.resources.sessions.paths import Needs, Path, choose_path, read_by
 from hansard.resources.sessions.schemas import Session
 from hansard.resources.sessions.spoken import SPOKEN_KINDS, Spoken, spoken_in, spoken_of
-from hansard.resources.sessions.totals import count_all
+from hansard.resources.sessions.totals import count_all, count_seen_as
 from hansard.wire import Child
 
 # The join of the list keeps one organization's snapshots with its sessions.
@@ -84,19 +83,31 @@ NAMES = (
 )
 
 
+# What is searched in a session's snapshot: agent and prompt, which a conversation has as well, and the rest.
+_AGENT_AND_PROMPT: Columns = {
+    "agent_type": contains(snapshot.c.agent_type_folded, snapshot.c.agent_type),
+    "agent_id": exact(snapshot.c.agent_id),
+    "agent_name": contains(snapshot.c.agent_name_folded, snapshot.c.agent_name),
+    "prompt_id": exact(snapshot.c.prompt_id),
+    "prompt_name": contains(snapshot.c.prompt_name_folded, snapshot.c.prompt_name),
+}
+_SEEN: Columns = {
+    **_AGENT_AND_PROMPT,
+    "channel_manager_service": contains(snapshot.c.service_folded, snapshot.c.channel_manager_service),
+    "channel_manager_type": contains(snapshot.c.type_folded, snapshot.c.channel_manager_type),
+    "experiment_id": exact(snapshot.c.experiment_id),
+    "experiment_variant_id": exact(snapshot.c.experiment_variant_id),
+}
+
+
 def _columns(organization_id: int) -> Columns:
     """The fields the SDKs may search and sort by (wire contract 2.1)."""
-    seen_as = partial(through_snapshot, organization_id, session.c.snapshot_id)
     return {
         "timestamp": moment(session.c.started_at),
         "session_id": number_id(session.c.id),
         "conversation_id": exact(session.c.conversation_id),
-        "channel_manager_service": seen_as(contains(snapshot.c.service_folded, snapshot.c.channel_manager_service)),
-        "channel_manager_type": seen_as(contains(snapshot.c.type_folded, snapshot.c.channel_manager_type)),
         "channel_manager_sid": exact(session.c.sid),
-        **agent_and_prompt(organization_id, session.c.snapshot_id),
-        "experiment_id": seen_as(exact(snapshot.c.experiment_id)),
-        "experiment_variant_id": seen_as(exact(snapshot.c.experiment_variant_id)),
+        **_through_snapshot(organization_id, session.c.snapshot_id, _SEEN),
         "source": contains(session.c.source_folded, session.c.source),
         "target": contains(session.c.target_folded, session.c.target),
         "duration": number(session.c.duration_s),
@@ -108,14 +119,11 @@ def _columns(organization_id: int) -> Columns:
 
 def agent_and_prompt(organization_id: int, key: ColumnElement[Any]) -> Columns:
     """The agent and prompt of rows whose `key` names a snapshot, to search and sort by."""
-    seen_as = partial(through_snapshot, organization_id, key)
-    return {
-        "agent_type": seen_as(contains(snapshot.c.agent_type_folded, snapshot.c.agent_type)),
-        "agent_id": seen_as(exact(snapshot.c.agent_id)),
-        "agent_name": seen_as(contains(snapshot.c.agent_name_folded, snapshot.c.agent_name)),
-        "prompt_id": seen_as(exact(snapshot.c.prompt_id)),
-        "prompt_name": seen_as(contains(snapshot.c.prompt_name_folded, snapshot.c.prompt_name)),
-    }
+    return _through_snapshot(organization_id, key, _AGENT_AND_PROMPT)
+
+
+def _through_snapshot(organization_id: int, key: ColumnElement[Any], columns: Columns) -> Columns:
+    return {name: through_snapshot(organization_id, key, column) for name, column in columns.items()}
 
 
 def through_snapshot(organization_id: int, key: ColumnElement[Any], column: Column) -> Column:
@@ -147,11 +155,9 @@ def list_page(db: Connection, organization_id: int, asked: Asked) -> Row:
         keys = keys.join(snapshot, SNAPSHOT_OF)
     if not wanted:
         keys = keys.where(session.c.is_test.is_(False))
-    is_whole = not (rest.search or rest.start or rest.end)
     newest = (session.c.started_at, session.c.id)
-    hint, total = _path(db, narrowed(keys, rest, columns, newest[0]), rest, without_tests=not wanted)
-    if is_whole:
-        total = count_all(db, organization_id, with_tests=wanted)
+    known = _known_total(db, organization_id, rest, with_tests=wanted)
+    hint, total = _path(db, narrowed(keys, rest, columns, newest[0]), rest, known, without_tests=not wanted)
     keys = read_by(hint, keys)
     rows, total = page_of(db, keys, rest, columns, timestamp=newest[0], newest=newest, known_total=total)
     found = rows_in_order(db, organization_id, _LISTED, [row["id"] for row in rows])
@@ -159,14 +165,24 @@ def list_page(db: Connection, organization_id: int, asked: Asked) -> Row:
     return page_fields(items, total, asked.page, asked.limit)
 
 
-def _path(db: Connection, keys: Select[Any], asked: Asked, *, without_tests: bool) -> Path:
+def _known_total(db: Connection, organization_id: int, asked: Asked, *, with_tests: bool) -> int | None:
+    """How many there are, where that is kept: of all, and of what asks nothing but snapshots."""
+    if asked.start or asked.end or not asked.search.keys() <= _SEEN.keys():
+        return None
+    if not asked.search:
+        return count_all(db, organization_id, with_tests=with_tests)
+    matching = [or_(*(_SEEN[name].where(value) for value in values)) for name, values in asked.search.items()]
+    return count_seen_as(db, organization_id, matching, {False, with_tests})
+
+
+def _path(db: Connection, keys: Select[Any], asked: Asked, total: int | None, *, without_tests: bool) -> Path:
     """The index for a list that the SDKs ask for."""
     sought = {_SOUGHT.get(name, name) for name in asked.search}
     if asked.start or asked.end:
         sought.add("started_at")
     columns = frozenset(sought | {"is_test"} if without_tests else sought)
     by = _SOUGHT.get(asked.order_by or "timestamp", asked.order_by)
-    return choose_path(db, keys, Needs(columns, frozenset(sought)), by, with_total=True)
+    return choose_path(db, keys, Needs(columns, frozenset(sought)), by, total=total, with_total=True)
 
 
 _SOUGHT = {
