@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Engine, Table, event
+from sqlalchemy import Dialect, Engine, Table, event
 from sqlalchemy.sql import operators
 from sqlalchemy.sql.dml import Delete, Insert, Update
 from sqlalchemy.sql.elements import BinaryExpression, BindParameter, BooleanClauseList, ColumnElement, Grouping
@@ -19,6 +19,7 @@ from sqlalchemy.sql.expression import Alias, ColumnClause, CompoundSelect, FromC
 from sqlalchemy.sql.selectable import CTE, Exists, ScalarSelect, SelectBase, SelectStatementGrouping, Subquery
 
 import hansard
+from hansard.db import hot
 from hansard.db.tables import REFERENCE_TABLES, metadata
 
 DISTRIBUTED = {name for name in metadata.tables if name not in REFERENCE_TABLES}
@@ -162,18 +163,32 @@ def _owner(side: Any) -> FromClause | None:
 
 
 class Judge:
-    """Listens to every statement that Hansard's own code executes in this process, on any database."""
+    """Listens to every statement that Hansard's own code executes in this process, on any database.
+
+    What it asks without a listener (`db/hot.py`) is judged as it is worked out.
+    """
 
     def __init__(self) -> None:
         self.strays: list[str] = []
         self.count = 0
+        self.kept: set[Select[Any]] = set()
         self._known: set[str] = set()
+        self._work_out = hot._worked_out
 
     def listen(self) -> None:
         event.listen(Engine, "before_cursor_execute", self._hear)
+        hot._worked_out = self._hear_kept  # type: ignore[assignment]  # which is asked in the same way
 
     def stop(self) -> None:
         event.remove(Engine, "before_cursor_execute", self._hear)
+        hot._worked_out = self._work_out
+
+    def _hear_kept(self, dialect: Dialect, chosen: Select[Any]) -> Any:
+        if chosen not in self.kept:
+            self.kept.add(chosen)
+            if strays := strays_of(chosen):
+                self.strays.append(f"{', '.join(strays)} in: {chosen}")
+        return self._work_out(dialect, chosen)
 
     def _hear(self, _db: Any, _cursor: Any, sql: str, _given: Any, context: Any, _many: bool) -> None:
         self.count += 1

@@ -1,10 +1,14 @@
 """By which of its indexes a file is asked for the sessions of a filter: SQLite would guess, and badly."""
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import pytest
+from sqlalchemy import Connection
 
+from hansard.db import hot
 from hansard.resources.sessions import paths
 from tests.conftest import House
 from tests.door import Door
@@ -29,7 +33,14 @@ class Asking:
 
 
 @pytest.fixture
-def asking(sqlite_house: House) -> Asking:
+def asking(sqlite_house: House, monkeypatch: pytest.MonkeyPatch) -> Asking:
+    ask = hot._rows_of_file
+
+    def heard(db: Connection, sql: str, given: Sequence[Any]) -> list[Any]:
+        sqlite_house.statements.append(sql)
+        return ask(db, sql, given)
+
+    monkeypatch.setattr(hot, "_rows_of_file", heard)
     door = sqlite_house.door()
     for _ in range(3):
         make_session(door)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 from sqlalchemy import Boolean, Column, Connection, Dialect, Select, Table, TypeDecorator
@@ -20,20 +21,21 @@ class _Statement(NamedTuple):
 
 
 class _Selection(NamedTuple):
-    """SQL as the driver takes it, its parameters in order and those it brings along, the names of its columns, and what
-    makes values of some.
+    """SQL as the driver takes it, its parameters in order, those it brings along and what makes some fit, the names of
+    its columns, and what makes values of some.
     """
 
     sql: str
     given: tuple[str, ...]
     known: dict[str, Any]
+    binds: tuple[tuple[str, Callable[[Any], Any]], ...]
     names: tuple[str, ...]
     fits: tuple[tuple[str, Callable[[Any], Any]], ...]
 
 
 _COPY_FROM = 50  # rows; with fewer, COPY is no faster than INSERT
 _made: dict[tuple[str, ...], _Statement] = {}
-_selections: dict[tuple[str, Select[Any]], _Selection] = {}
+_MOST_SELECTIONS = 4000
 
 
 def insert_rows(db: Connection, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
@@ -84,7 +86,7 @@ def rows_by_id(
 ) -> list[dict[str, Any]]:
     """The rows of an organization whose `key` is one of `ids`, in no order, by the names of the columns.
 
-    `chosen` is kept for ever, so it must be made once: a select whose only parameter, `mine`, is the organization.
+    `chosen` is kept, so it must be made once: a select whose only parameter, `mine`, is the organization.
     """
     if not ids:
         return []
@@ -107,21 +109,25 @@ def first_row(db: Connection, chosen: Select[Any], given: Mapping[str, Any]) -> 
     return _fitted(dict(zip(made.names, rows[0], strict=True)), made.fits) if rows else None
 
 
-def rows_of(db: Connection, chosen: Select[Any], given: Mapping[str, Any]) -> list[Any]:
+def rows_of(
+    db: Connection, chosen: Select[Any], given: Mapping[str, Any], *, is_planned_anew: bool = False
+) -> list[Any]:
     """The rows of a select, as the driver has them.
 
-    `chosen` is kept for ever, so it must be made once; its parameters are numbers and texts. It is asked without
-    SQLAlchemy, which takes twenty times as long as to read a row. So no listener hears of the statement; that it keeps
-    to one organization is tested of `chosen`.
+    `chosen` is kept, so it must be made once. It is asked without SQLAlchemy, which takes twenty times as long as to
+    read a row. So no listener hears of the statement; that it keeps to one organization is tested of `chosen`.
+    `is_planned_anew` where the best way to the rows depends on the values given.
     """
-    return _rows_of(db, _selection(db, chosen), given)
+    return _rows_of(db, _selection(db, chosen), given, is_planned_anew)
 
 
-def _rows_of(db: Connection, made: _Selection, given: Mapping[str, Any]) -> list[Any]:
+def _rows_of(db: Connection, made: _Selection, given: Mapping[str, Any], is_planned_anew: bool = False) -> list[Any]:
     values = {**made.known, **given}
+    for name, fit in made.binds:
+        values[name] = fit(values[name])
     if is_sqlite(db):
         return _rows_of_file(db, made.sql, [values[name] for name in made.given])
-    return _rows_of_server(db, made.sql, values)
+    return _rows_of_server(db, made.sql, values, is_kept=not is_planned_anew)
 
 
 def _rows_of_file(db: Connection, sql: str, given: Sequence[Any]) -> list[Any]:
@@ -131,10 +137,10 @@ def _rows_of_file(db: Connection, sql: str, given: Sequence[Any]) -> list[Any]:
         return _driver(db).execute(sql, given).fetchall()  # type: ignore[no-any-return]  # of the driver, which is Any
 
 
-def _rows_of_server(db: Connection, sql: str, given: Mapping[str, Any]) -> list[Any]:
-    """The answer to a statement that goes by keys: its plan is kept, whatever their values."""
+def _rows_of_server(db: Connection, sql: str, given: Mapping[str, Any], *, is_kept: bool = True) -> list[Any]:
+    """The answer to a statement; the plan of one that goes by keys is kept, whatever their values."""
     with _told_as_sqlalchemy_does(db, sql):
-        return _driver(db).execute(sql, given, prepare=True).fetchall()  # type: ignore[no-any-return]  # likewise
+        return _driver(db).execute(sql, given, prepare=is_kept).fetchall()  # type: ignore[no-any-return]  # likewise
 
 
 def _driver(db: Connection) -> Any:
@@ -211,15 +217,19 @@ def _make(db: Connection, table: Table, names: tuple[str, ...], key: tuple[str, 
 
 
 def _selection(db: Connection, chosen: Select[Any]) -> _Selection:
-    place = (db.dialect.name, chosen)
-    if place not in _selections:
-        columns = list(chosen.selected_columns)
-        fits = tuple((one.name, fit) for one in columns if (fit := _fit_of(one.type, db.dialect)))
-        compiled: Any = chosen.compile(dialect=db.dialect)
-        given, names = tuple(compiled.positiontup or ()), tuple(one.name for one in columns)
-        known = {name: value for name, value in compiled.params.items() if value is not None}
-        _selections[place] = _Selection(str(compiled), given, known, names, fits)
-    return _selections[place]
+    return _worked_out(db.dialect, chosen)
+
+
+@lru_cache(maxsize=_MOST_SELECTIONS)
+def _worked_out(dialect: Dialect, chosen: Select[Any]) -> _Selection:
+    columns = list(chosen.selected_columns)
+    fits = tuple((one.name, fit) for one in columns if (fit := _fit_of(one.type, dialect)))
+    compiled: Any = chosen.compile(dialect=dialect)
+    given, names = tuple(compiled.positiontup or ()), tuple(one.name for one in columns)
+    known = {name: value for name, value in compiled.params.items() if value is not None}
+    types = {name: one.type.dialect_impl(dialect) for one, name in compiled.bind_names.items()}
+    binds = tuple((name, fit) for name, one in types.items() if (fit := one.bind_processor(dialect)))
+    return _Selection(str(compiled), given, known, binds, names, fits)
 
 
 def _fit_of(kept: TypeEngine[Any], dialect: Dialect) -> Callable[[Any], Any] | None:

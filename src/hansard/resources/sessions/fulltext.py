@@ -379,9 +379,16 @@ class Newest:
 
 
 def list_newest(
-    db: Connection, search: Search, others: Sequence[ColumnElement[bool]], *, offset: int, limit: int
+    db: Connection,
+    search: Search,
+    others: Sequence[ColumnElement[bool]],
+    values: Mapping[str, Any],
+    *,
+    offset: int,
+    limit: int,
 ) -> Newest | None:
-    """Of the sessions that hold what is sought and are as `others` say, the newest, in order.
+    """Of the sessions that hold what is sought and are as `others` say, with the values that are open in that, the
+    newest, in order.
 
     Few hits are looked up and sorted, and of few sessions that are as `others` say those are taken that the index
     names. Where there are many of both, ever more of the newest sessions are gone through, and the index asked for
@@ -391,17 +398,18 @@ def list_newest(
         return None
     _, *more = others  # the first is the organization
     if search.is_few:
-        return Newest(_ids(db, _newest_of_few, more, _given(search, most=limit, offset=offset)), None)
+        given = {**values, **_given(search, most=limit, offset=offset)}
+        return Newest(_ids(db, _newest_of_few, more, given), None)
     if more:
         newest = read_by(WIDE, select(session.c.id)).where(*others)
         newest = newest.order_by(session.c.started_at.desc(), session.c.id.desc())
-        some_ids = list(db.execute(newest.limit(_FEW + 1)).scalars())
+        some_ids = list(db.execute(newest.limit(_FEW + 1), values).scalars())
         if len(some_ids) <= _FEW:
             hits = _hits_among(db, search, some_ids)
             return Newest(hits[offset : offset + limit], len(hits))
     count = 4 * (offset + limit)
     while True:
-        ids, is_all = _among_newest(db, search, more, count, offset, limit)
+        ids, is_all = _among_newest(db, search, more, {**values, "count": count}, offset, limit)
         if is_all or len(ids) == limit:
             return Newest(ids, None)
         count *= 8
@@ -418,16 +426,23 @@ def _hits_among(db: Connection, search: Search, ids: Sequence[int]) -> list[int]
 
 
 def _among_newest(
-    db: Connection, search: Search, more: Sequence[ColumnElement[bool]], count: int, offset: int, limit: int
+    db: Connection,
+    search: Search,
+    more: Sequence[ColumnElement[bool]],
+    values: Mapping[str, Any],
+    offset: int,
+    limit: int,
 ) -> tuple[list[int], bool]:
-    """The hits among the `count` newest sessions that are as `more` say, and whether there are no more sessions."""
-    given = {"mine": search.organization_id, "count": count}
+    """The hits among the newest sessions that are as `more` say, as many as the values' `count`, and whether there are
+    no more sessions.
+    """
+    given = {**values, "mine": search.organization_id}
     ((first, last, there),) = _rows(db, _ends_of_newest, more, given)
     if not there:
         return [], True
     given |= _given(search, first, last, most=limit, offset=offset)
     ids = _ids(db, _left_of_newest if search.is_turned else _found_of_newest, more, given)
-    return ids, there < count
+    return ids, there < values["count"]
 
 
 # What follows is asked with the parameters of `_given`; `more` is what else a filter asks of the sessions.

@@ -5,11 +5,11 @@ widest holds all that a filter can ask, newest sessions first; a narrow one begi
 statistics, and none of the narrow ones.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Select, func, select
+from sqlalchemy import Connection, Select, bindparam, func, select
 
 from hansard.db.dialect import is_sqlite
 from hansard.db.tables import NARROW, session
@@ -69,12 +69,15 @@ def _columns(term: Term) -> Iterable[str]:
     return [_ASKED.get((term.field, value), term.field) for value in term.values]
 
 
-def choose_path(
-    db: Connection, keys: Select[Any], needs: Needs, by: str | None, *, total: int | None, with_total: bool
-) -> Path:
-    """The index for the sessions that `keys` selects, in the order of the column `by`.
+Count = Callable[[str | None, int | None], int]  # how many there are by an index, of which no more are counted than
 
-    What a narrow index holds is counted by it first, unless its `total` is known: a few are sorted, many gone through
+
+def choose_path(
+    db: Connection, count: Count, needs: Needs, by: str | None, *, total: int | None, with_total: bool
+) -> Path:
+    """The index for sessions that can be counted, in the order of the column `by`.
+
+    What a narrow index holds is counted by it first, unless the `total` is known: a few are sorted, many gone through
     in their order.
     """
     if not is_sqlite(db):
@@ -84,8 +87,8 @@ def choose_path(
     narrow = _narrow(needs)
     if narrow is None:
         return Path(_in_order(needs, by), total)
-    count = count_by(db, keys, narrow, most=None if with_total else _FEW + 1) if total is None else total
-    return Path(narrow if count <= _FEW else _in_order(needs, by), count if with_total else None)
+    counted = count(narrow, None if with_total else _FEW + 1) if total is None else total
+    return Path(narrow if counted <= _FEW else _in_order(needs, by), counted if with_total else None)
 
 
 def direct_path(needs: Needs) -> str | None:
@@ -110,11 +113,9 @@ def read_by(hint: str | None, asked: Select[Any]) -> Select[Any]:
     return asked.with_hint(session, hint, "sqlite") if hint else asked
 
 
-def count_by(db: Connection, keys: Select[Any], hint: str | None, most: int | None = None) -> int:
-    """How many sessions there are that `keys` selects; no more than `most` are counted."""
+def counting(keys: Select[Any], hint: str | None, *, is_bounded: bool = False) -> Select[Any]:
+    """How many sessions there are that `keys` selects; where it is bounded, no more than the parameter `most`."""
     some = read_by(hint, keys)
-    if most is None:
-        asked = some.with_only_columns(func.count(), maintain_column_froms=True)
-    else:
-        asked = select(func.count()).select_from(some.limit(most).subquery("of_organization"))
-    return int(db.execute(asked).scalar_one())
+    if not is_bounded:
+        return some.with_only_columns(func.count(), maintain_column_froms=True)
+    return select(func.count()).select_from(some.limit(bindparam("most")).subquery("of_organization"))

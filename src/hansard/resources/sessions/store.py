@@ -31,7 +31,7 @@ from hansard.kit.listing import (
 )
 from hansard.resources.sessions.dictionaries import get_dictionary
 from hansard.resources.sessions.packing import Dictionary, unpacked
-from hansard.resources.sessions.paths import Needs, Path, choose_path, read_by
+from hansard.resources.sessions.paths import Needs, Path, choose_path, counting, read_by
 from hansard.resources.sessions.schemas import Session
 from hansard.resources.sessions.spoken import SPOKEN_KINDS, Spoken, spoken_in, spoken_of
 from hansard.resources.sessions.totals import count_all, count_seen_as
@@ -182,7 +182,11 @@ def _path(db: Connection, keys: Select[Any], asked: Asked, total: int | None, *,
         sought.add("started_at")
     columns = frozenset(sought | {"is_test"} if without_tests else sought)
     by = _SOUGHT.get(asked.order_by or "timestamp", asked.order_by)
-    return choose_path(db, keys, Needs(columns, frozenset(sought)), by, total=total, with_total=True)
+
+    def count(hint: str | None, _most: int | None) -> int:
+        return int(db.execute(counting(keys, hint)).scalar_one())
+
+    return choose_path(db, count, Needs(columns, frozenset(sought)), by, total=total, with_total=True)
 
 
 _SOUGHT = {

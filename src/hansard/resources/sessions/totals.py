@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, bindparam, func, select, update
+from sqlalchemy import ColumnElement, Connection, Select, bindparam, func, literal, select, update
 
 from hansard.db.counters import add_to_number, find_number
 from hansard.db.tables import counter, session, snapshot
@@ -33,11 +33,14 @@ def count_seen_as(
     """The exact number of sessions of those snapshots for which all of this holds; of tests where `kinds` has True,
     of others where it has False.
     """
-    if not kinds:
-        return 0
-    count, *more = (snapshot.c[_NAMES[is_test]] for is_test in sorted(kinds))
-    asked = select(func.sum(sum(more, count))).where(snapshot.c.organization_id == organization_id, *matching)
-    return int(db.execute(asked).scalar_one() or 0)
+    asked = counting_seen_as([snapshot.c.organization_id == organization_id, *matching], kinds)
+    return int(db.execute(asked).scalar_one())
+
+
+def counting_seen_as(matching: Sequence[ColumnElement[bool]], kinds: Collection[bool]) -> Select[Any]:
+    """The same as a select; what is asked says the organization, too."""
+    counts = [snapshot.c[name] for is_test, name in _NAMES.items() if is_test in kinds]
+    return select(func.coalesce(func.sum(sum(counts, start=literal(0))), 0)).where(*matching)
 
 
 def change_totals(

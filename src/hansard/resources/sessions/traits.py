@@ -159,17 +159,23 @@ def _parts(items: Iterable[Any]) -> Iterator[list[Any]]:
         yield some
 
 
-def has_trait(
-    organization_id: int, column: ColumnElement[Any], kinds: Sequence[str], value: str
-) -> ColumnElement[bool]:
-    """Whether the set that `column` names holds this word; a language also where a region is added to it."""
+def trait_given(kinds: Sequence[str], value: str) -> tuple[str, ...]:
+    """What `holds_trait` is given for a value; a language is also found where a region is added to it."""
     word = word_of(kinds[0], value)
+    return (word, word + "-", word + ".") if kinds[0] == "language" else (word,)  # "." comes after "-"
+
+
+def holds_trait(
+    column: ColumnElement[Any], kinds: Sequence[str], mine: Any, word: Any, *region: Any
+) -> ColumnElement[bool]:
+    """Whether the set that `column` names holds a word, or one within its `region`. Of the organization `mine`."""
     same: ColumnElement[bool] = trait.c.word == word
-    if kinds[0] == "language":
-        same = or_(same, and_(trait.c.word >= word + "-", trait.c.word < word + "."))  # "." comes after "-"
-    named = select(trait.c.id).where(trait.c.organization_id == organization_id, trait.c.kind.in_(kinds), same)
+    if region:
+        same = or_(same, and_(trait.c.word >= region[0], trait.c.word < region[1]))
+    is_kind = or_(*(trait.c.kind == kind for kind in kinds))
+    named = select(trait.c.id).where(trait.c.organization_id == mine, is_kind, same)
     sets = select(trait_of_set.c.set_id).where(
-        trait_of_set.c.organization_id == organization_id, trait_of_set.c.trait_id.in_(named)
+        trait_of_set.c.organization_id == mine, trait_of_set.c.trait_id.in_(named)
     )
     found: ColumnElement[bool] = column.in_(sets)
     return found
