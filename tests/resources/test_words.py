@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from pydantic_core import to_json
 
 from hansard.resources.sessions.spoken import spoken_in, spoken_of
-from hansard.resources.sessions.words import Entry, entries, plain, plain_words, spans, words
+from hansard.resources.sessions.words import Entry, entries, holds, phrase, places, plain, plain_words, spans, words
 from hansard.wire import Child
 
 HOSTILE = st.text(
@@ -51,6 +51,17 @@ def test_a_plain_text_has_the_same_words_by_every_way_of_telling_them_apart(text
 def test_a_long_word_is_cut_alike(count: int, letter: str, around: str) -> None:
     text = around.format(letter * count, letter * count)
     assert cut_by_fts5(plain(text)) == plain_words(plain(text)) == words(text)
+
+
+_FEW_WORDS = st.lists(st.sampled_from(["a", "b", "ab", "é", "a" * 64, "a" * 65, "-", ".", " "]), max_size=8)
+
+
+@settings(max_examples=300, deadline=None)
+@given(_FEW_WORDS, _FEW_WORDS, st.sampled_from(["", " ", "\n", ", "]), st.booleans())
+def test_a_text_holds_a_phrase_where_its_words_do(said: list[str], sought: list[str], between: str, star: bool) -> None:
+    text, wanted = between.join(said).upper(), phrase(between.join(sought) + "*" * star)
+    if wanted:
+        assert holds(wanted, text) == bool(places(wanted, words(text)))
 
 
 @pytest.mark.long

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from hansard.resources.sessions.query import SPOKEN, Query, phrases
 from hansard.resources.sessions.schemas import Hit
 from hansard.resources.sessions.spoken import Message, Spoken
-from hansard.resources.sessions.words import Phrase, Span, Text, all_text, has_letters, places, spans, texts, words
+from hansard.resources.sessions.words import Phrase, Span, Text, all_text, has_letters, holds, places, spans, texts
 from hansard.wire import moment_of
 
 MOST_HITS = 3
@@ -38,7 +38,9 @@ def _hit(one: Spoken, text: Text, wanted: Sequence[Phrase], said: Sequence[Messa
     is_message = isinstance(one, Message)
     began_at = _began_at(one)
     at = moment_of(began_at)
-    turn_index = said.index(one) if is_message else bisect_right(said, began_at, key=_began_at) - 1
+    turn_index = bisect_right(said, began_at, key=_began_at) - 1
+    if is_message:
+        turn_index = next(place for place, each in enumerate(said) if each is one)
     snippet, ranges = _snippet(text, wanted)
     return Hit(
         kind="message" if is_message else "tool_call",
@@ -57,10 +59,9 @@ def _hit(one: Spoken, text: Text, wanted: Sequence[Phrase], said: Sequence[Messa
 def _first(one: Spoken, wanted: Sequence[Phrase]) -> Text | None:
     """The first text of an event that holds a phrase."""
     for text in texts(one):
-        mine = [phrase for phrase in wanted if text.part in phrase.parts]
-        found = words(text.text) if mine else []
-        if any(places(phrase, found) for phrase in mine):
-            return text
+        for phrase in wanted:
+            if text.part in phrase.parts and holds(phrase, text.text):
+                return text
     return None
 
 

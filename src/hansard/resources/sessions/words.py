@@ -9,6 +9,7 @@ import re
 import unicodedata
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, NamedTuple
 from zlib import crc32
 
@@ -21,6 +22,7 @@ MOST_PHRASE_WORDS = 64
 PARTS = ("user", "agent", "tool")
 BETWEEN_TEXTS = "\u00a6"  # no word, so no phrase reaches from one text into the next
 _KEY_BYTES = 4
+_MORE = "[0-9a-z]*"  # letters of a word
 
 # Written without blanks: Thai and Lao, Tibetan, Burmese, Khmer, kana, Han.
 _WITHOUT_BLANKS = (
@@ -243,6 +245,13 @@ class Phrase:
     parts: tuple[str, ...] = PARTS
     is_prefix: bool = False
 
+    @cached_property
+    def in_ascii(self) -> re.Pattern[str]:
+        """What finds it in a text of small ASCII letters. A word of the most characters may be cut from a longer."""
+        *others, last = (f"{re.escape(one)}{_MORE if len(one) == MOST_CHARACTERS else ''}" for one in self.words)
+        told = "[^0-9a-z]+".join((*others, last + _MORE if self.is_prefix else last))
+        return re.compile(f"(?<![0-9a-z]){told}(?![0-9a-z])")
+
 
 def phrase(text: str, parts: tuple[str, ...] = PARTS) -> Phrase | None:
     """What a text searches for; None where it holds no letter and no digit. A star at its end asks for beginnings."""
@@ -260,3 +269,10 @@ def places(wanted: Phrase, found: Sequence[str]) -> list[int]:
     else:
         ends = [place for place, word in enumerate(found) if word == last]
     return [end - before for end in ends if end >= before and list(found[end - before : end]) == first]
+
+
+def holds(wanted: Phrase, text: str) -> bool:
+    """Whether a text has the phrase anywhere. Of ASCII no word is cut out for it."""
+    if not text.isascii():
+        return bool(places(wanted, words(text)))
+    return wanted.in_ascii.search(text.lower()) is not None
