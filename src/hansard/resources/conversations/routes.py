@@ -6,12 +6,13 @@ from fastapi import APIRouter, Depends
 from sqlalchemy import Connection
 
 from hansard.kit.listing import Asked, Page, asked
+from hansard.kit.routes import QuickRoute
 from hansard.resources.accounts.access import listing
 from hansard.resources.accounts.schemas import Caller
 from hansard.resources.conversations import store
 from hansard.resources.conversations.schemas import Conversation
 
-router = APIRouter(tags=["conversations"])
+router = APIRouter(tags=["conversations"], route_class=QuickRoute)
 
 Listed = Annotated[Asked, Depends(asked(store.NAMES))]
 

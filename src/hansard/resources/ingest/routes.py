@@ -7,13 +7,14 @@ from starlette.concurrency import run_in_threadpool
 
 from hansard.db.access import Now, Storage
 from hansard.kit.body import encoding_of, inflated, media_type_of, received
+from hansard.kit.routes import QuickRoute
 from hansard.resources.accounts.access import Ingester
 from hansard.resources.ingest.receipt import Sent, take_together
 from hansard.resources.ingest.validation import Checked, read_events
 from hansard.resources.sessions.access import Idle
 from hansard.wire import PATH, Receipt
 
-router = APIRouter(tags=["ingest"])
+router = APIRouter(tags=["ingest"], route_class=QuickRoute)
 
 
 @router.post(PATH)

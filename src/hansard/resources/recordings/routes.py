@@ -9,6 +9,7 @@ from starlette.concurrency import run_in_threadpool
 
 from hansard.db.access import Now, Reading, Storage
 from hansard.kit.errors import NotFound
+from hansard.kit.routes import QuickRoute
 from hansard.resources.accounts.access import Ingester, Reader, anybody_or_nobody
 from hansard.resources.accounts.schemas import Caller
 from hansard.resources.recordings.links import STREAM_PATH, new_token, opened
@@ -27,7 +28,7 @@ from hansard.resources.sessions.recordings import (
 from hansard.resources.sessions.routes import SessionId
 from hansard.wire import RECORDINGS_PATH
 
-router = APIRouter()
+router = APIRouter(route_class=QuickRoute)
 
 
 @router.put(

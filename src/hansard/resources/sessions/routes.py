@@ -9,6 +9,7 @@ from hansard.db.access import Now
 from hansard.kit.answers import Json, written
 from hansard.kit.errors import Invalid, NotFound
 from hansard.kit.listing import LAST_PAGE, MOST_PER_PAGE, Asked, Page, asked
+from hansard.kit.routes import QuickRoute
 from hansard.resources.accounts.access import listing, looking_up, reading
 from hansard.resources.accounts.schemas import Caller
 from hansard.resources.sessions import search, store
@@ -32,7 +33,7 @@ from hansard.resources.sessions.timeline import timeline
 from hansard.resources.sessions.transcript import transcript
 from hansard.resources.sessions.turns import tool_calls
 
-router = APIRouter()
+router = APIRouter(route_class=QuickRoute)
 
 MOST_SEARCHED = 100  # sessions whose records one answer reads
 

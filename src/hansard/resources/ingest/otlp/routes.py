@@ -9,6 +9,7 @@ from starlette.concurrency import run_in_threadpool
 
 from hansard.db.access import Now, Storage
 from hansard.kit.body import encoding_of, inflated, media_type_of, received
+from hansard.kit.routes import QuickRoute
 from hansard.resources.accounts.access import Ingester
 from hansard.resources.ingest.otlp.decode import decoded, encoded
 from hansard.resources.ingest.otlp.mapping import Mapped, mapped
@@ -17,7 +18,7 @@ from hansard.resources.sessions.access import Idle
 
 PATH = "/v1/traces"
 
-router = APIRouter(tags=["ingest"])
+router = APIRouter(tags=["ingest"], route_class=QuickRoute)
 
 
 @dataclass(frozen=True)
