@@ -76,6 +76,7 @@ ROUTES: dict[tuple[str, str], tuple[str, Scope | None, int]] = {
     ("*", "/api/v1/{path:path}"): ("/api/v1/agents/", None, 404),
 }
 OPEN = {"/healthz", "/api/v1/sessions/recording/stream?token=x"}
+LABEL = {"type": "human-rating", "code": "OK", "user_email": "a@example.com"}
 
 
 @pytest.fixture
@@ -97,7 +98,7 @@ def ask(door: Door, method: str, path: str, session_id: str) -> Answer:
         return door.ask(method, path)
     body: Any = {"events": []}
     if "session_labels" in path:
-        body = {"session_id": int(session_id), "type": "human-rating", "code": "OK", "user_email": "a@example.com"}
+        body = {**LABEL, "session_id": int(session_id)}
     return door.post(path, body)
 
 
@@ -145,6 +146,33 @@ def test_a_bad_key_opens_nothing_and_a_narrow_one_no_more_than_its_scope(
     if scope:
         assert ask(house.door(mine, other[scope]), method, path, session_id).status == 403
         assert ask(house.door(mine, Scope.ADMIN), method, path, session_id).status not in (401, 403)
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/hansard/v1/sessions/x/record",
+        f"/hansard/v1/sessions/{'9' * 30}/record",
+        "/hansard/v1/sessions?limit=many",
+        "/hansard/v1/sessions?q=duration:long",
+        "/api/v1/sessions/?start_datetime=soon",
+        "/api/v1/conversations/?fields=colour",
+        "/api/v1/session_debug/session_id/x",
+    ],
+)
+def test_who_has_no_good_key_hears_of_that_before_what_else_is_wrong(house: House, path: str) -> None:
+    mine = house.organization()
+    good = house.key(mine, Scope.READ)
+    assert Door(house.url, good).get(path).status in (400, 404, 422)
+    for key in ("", "wrong", good.replace("hsd_", "hsd_9")):
+        assert Door(house.url, key).get(path).status == 401, key
+    assert house.door(mine, Scope.INGEST).get(path).status == 403
+
+
+def test_who_may_only_write_hears_what_is_wrong_with_what_they_wrote(house: House) -> None:
+    door = house.door(None, Scope.INGEST)
+    assert door.post("/api/v1/session_labels/", {}).status == 422
+    assert door.post("/api/v1/session_labels/", {**LABEL, "session_id": 99}).status == 404
 
 
 def test_a_revoked_key_opens_nothing_at_once(house: House) -> None:

@@ -1,18 +1,21 @@
 """What a route asks for to know who is there: `Reader`, `Ingester`, `Anybody`; `reading` for those that only read."""
 
 import inspect
-from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from dataclasses import replace
 from functools import wraps
 from typing import Annotated, Any, Concatenate, ParamSpec, TypeVar
 
 from fastapi import Depends, Request, Response, Security
+from fastapi.exceptions import RequestValidationError
 from fastapi.security import APIKeyHeader, HTTPAuthorizationCredentials, HTTPBearer
+from fastapi.security.utils import get_authorization_scheme_param
 from sqlalchemy import Connection
 
-from hansard.db.access import Readers, Storage, readers
+from hansard.db.access import Storage, readers
 from hansard.kit.answers import Json, writer_of
-from hansard.kit.errors import NotAllowed, NotSignedIn
+from hansard.kit.errors import Invalid, Malformed, NotAllowed, NotFound, NotSignedIn
+from hansard.kit.routes import QuickRoute
 from hansard.resources.accounts.schemas import Caller, Scope
 from hansard.resources.accounts.store import find_caller
 
@@ -28,9 +31,14 @@ class _EitherHeader(APIKeyHeader):
     """The key in either header; empty when there is none. To ask for both by themselves would be two steps more."""
 
     async def __call__(  # type: ignore[override]
-        self, request: Request, bearer: Annotated[HTTPAuthorizationCredentials | None, Security(_bearer)]
+        self, request: Request, _: Annotated[HTTPAuthorizationCredentials | None, Security(_bearer)]
     ) -> str:
-        return await super().__call__(request) or (bearer.credentials if bearer else "")
+        return _either(request)
+
+
+def _either(request: Request) -> str:
+    scheme, bearer = get_authorization_scheme_param(request.headers.get("authorization"))
+    return request.headers.get(HEADER) or (bearer if scheme.lower() == "bearer" else "")
 
 
 SCHEME = "APIKeyHeader"
@@ -83,29 +91,63 @@ Reader = Annotated[Caller, Depends(_reader)]
 Ingester = Annotated[Caller, Depends(_ingester)]
 
 
-@dataclass(frozen=True)
-class _Asking:
-    """A key that is not looked up yet, and where to read."""
+class ReadingRoute(QuickRoute):
+    """The route of what `reading`, `looking_up` or `listing` made: OpenAPI tells of its key, which it reads by itself.
 
-    key: str
-    readers: Readers
+    For FastAPI to read it takes two steps, each as long as to look the key up. Who has no good one hears of that
+    before what else is wrong with the request. Any other function's route is as it would be.
+    """
 
-
-class _AskingHeader(_EitherHeader):
-    """Who asks with the key in either header, and where: one step, as every step takes longer than to read the key."""
-
-    async def __call__(  # type: ignore[override]
-        self, request: Request, bearer: Annotated[HTTPAuthorizationCredentials | None, Security(_bearer)]
-    ) -> _Asking:
-        key = await super().__call__(request, bearer)
-        if not key:
-            raise _without_key()
-        return _Asking(key, await readers(request))
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        told = self.dependant
+        rest = [one for one in told.dependencies if not isinstance(one.call, _EitherHeader)]
+        if rest == told.dependencies:
+            return super().get_route_handler()
+        self.dependant = replace(told, dependencies=rest)
+        handle = super().get_route_handler()
+        self.dependant = told
+        return _admitting(handle)
 
 
-Asking = Annotated[_Asking, Security(_AskingHeader(name=HEADER, scheme_name=SCHEME, auto_error=False))]
+def _admitting(
+    handle: Callable[[Request], Coroutine[Any, Any, Response]],
+) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+    """Where a parameter is wrong, the function that looks the key up was not called: then it is looked up here."""
+
+    async def run(request: Request) -> Response:
+        try:
+            return await handle(request)
+        except (RequestValidationError, Malformed, Invalid, NotFound):
+            if _CALLED not in request.scope:
+                await _admit(request)
+            raise
+
+    return run
 
 
+_CALLED = "hansard.called"  # in the scope of a request: that its function was
+
+
+async def _admit(request: Request) -> None:
+    """Raises NotSignedIn and NotAllowed for who may not read."""
+    key = _key_in(request)
+    await (await readers(request)).look_up(lambda db: _reader_with(db, key))
+
+
+def _key_in(request: Request) -> str:
+    """Raises NotSignedIn where there is none."""
+    key = _either(request)
+    if not key:
+        raise _without_key()
+    return key
+
+
+def _reader_with(db: Connection, key: str) -> Caller:
+    """Raises NotSignedIn and NotAllowed."""
+    return _with(_holder(db, key), Scope.READ)
+
+
+_TOLD = {"request": Request, "key": Key}  # of which `ReadingRoute` takes the key out again
 Route = Callable[Concatenate[Connection, Caller, P], T]
 
 
@@ -140,15 +182,18 @@ def _answering(
     write = writer_of(shown.return_annotation)
 
     @wraps(route)
-    async def answering(asking: _Asking, *given: P.args, **named: P.kwargs) -> Response:
+    async def answering(request: Request, *given: P.args, **named: P.kwargs) -> Response:
+        request.scope[_CALLED] = True
+        key = _key_in(request)
+
         def work(db: Connection) -> Response:
-            return write(route(db, _with(_holder(db, asking.key), Scope.READ), *given, **named))
+            return write(route(db, _reader_with(db, key), *given, **named))
 
-        read = asking.readers.look_up if is_looked_up(named) else asking.readers.read
-        return await read(work)
+        turns = await readers(request)
+        return await (turns.look_up(work) if is_looked_up(named) else turns.read(work))
 
-    first = inspect.Parameter("asking", inspect.Parameter.KEYWORD_ONLY, annotation=Asking)
+    first = [inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, annotation=what) for name, what in _TOLD.items()]
     rest = [one.replace(kind=inspect.Parameter.KEYWORD_ONLY) for one in list(shown.parameters.values())[2:]]
     told = Response if shown.return_annotation is Json else shown.return_annotation
-    answering.__signature__ = shown.replace(parameters=[first, *rest], return_annotation=told)  # type: ignore[attr-defined]
+    answering.__signature__ = shown.replace(parameters=[*first, *rest], return_annotation=told)  # type: ignore[attr-defined]
     return answering

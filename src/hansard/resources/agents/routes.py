@@ -7,13 +7,12 @@ from fastapi import APIRouter, Query
 from sqlalchemy import Connection
 
 from hansard.db.access import Now
-from hansard.kit.routes import QuickRoute
-from hansard.resources.accounts.access import reading
+from hansard.resources.accounts.access import ReadingRoute, reading
 from hansard.resources.accounts.schemas import Caller
 from hansard.resources.agents import store
 from hansard.resources.agents.schemas import AgentsFigures
 
-router = APIRouter(tags=["hansard"], route_class=QuickRoute)
+router = APIRouter(tags=["hansard"], route_class=ReadingRoute)
 MOST_DAYS = 3660
 
 

@@ -6,13 +6,12 @@ from fastapi import APIRouter, Depends
 from sqlalchemy import Connection
 
 from hansard.kit.listing import Asked, Page, asked
-from hansard.kit.routes import QuickRoute
-from hansard.resources.accounts.access import listing
+from hansard.resources.accounts.access import ReadingRoute, listing
 from hansard.resources.accounts.schemas import Caller
 from hansard.resources.conversations import store
 from hansard.resources.conversations.schemas import Conversation
 
-router = APIRouter(tags=["conversations"], route_class=QuickRoute)
+router = APIRouter(tags=["conversations"], route_class=ReadingRoute)
 
 Listed = Annotated[Asked, Depends(asked(store.NAMES))]
 

@@ -6,13 +6,12 @@ from fastapi import APIRouter, Depends
 from sqlalchemy import Connection
 
 from hansard.kit.listing import Asked, Page, asked
-from hansard.kit.routes import QuickRoute
-from hansard.resources.accounts.access import listing
+from hansard.resources.accounts.access import ReadingRoute, listing
 from hansard.resources.accounts.schemas import Caller
 from hansard.resources.events import store
 from hansard.resources.events.schemas import Event
 
-router = APIRouter(tags=["events"], route_class=QuickRoute)
+router = APIRouter(tags=["events"], route_class=ReadingRoute)
 
 Listed = Annotated[Asked, Depends(asked(store.NAMES))]
 

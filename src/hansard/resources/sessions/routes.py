@@ -3,14 +3,14 @@
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Path, Query
+from pydantic import PlainValidator
 from sqlalchemy import Connection
 
 from hansard.db.access import Now
 from hansard.kit.answers import Json, written
 from hansard.kit.errors import Invalid, NotFound
 from hansard.kit.listing import LAST_PAGE, MOST_PER_PAGE, Asked, Page, asked
-from hansard.kit.routes import QuickRoute
-from hansard.resources.accounts.access import listing, looking_up, reading
+from hansard.resources.accounts.access import ReadingRoute, listing, looking_up, reading
 from hansard.resources.accounts.schemas import Caller
 from hansard.resources.sessions import search, store
 from hansard.resources.sessions.dialog import dialog
@@ -33,18 +33,15 @@ from hansard.resources.sessions.timeline import timeline
 from hansard.resources.sessions.transcript import transcript
 from hansard.resources.sessions.turns import tool_calls
 
-router = APIRouter(route_class=QuickRoute)
+router = APIRouter(route_class=ReadingRoute)
 
 MOST_SEARCHED = 100  # sessions whose records one answer reads
 
 Listed = Annotated[Asked, Depends(asked(store.NAMES))]
 
 
-async def _session_id(session_id: str) -> int:
-    return store.get_session_id(session_id)
-
-
-SessionId = Annotated[int, Depends(_session_id)]
+# Not a dependency, which takes FastAPI as long as to look a key up. What it raises is no ValueError, so it gets out.
+SessionId = Annotated[int, PlainValidator(store.get_session_id, json_schema_input_type=str)]
 
 
 @router.get("/api/v1/sessions", include_in_schema=False)
