@@ -74,6 +74,27 @@ def _counted_to(most: int, db: Connection, told: list[str]) -> int:
     return int(db.execute(text(numbers), {"most": most}).scalar_one())
 
 
+def test_what_was_given_up_or_broken_off_leaves_no_view_of_the_past(sqlite_database: Database) -> None:
+    async def look() -> list[int]:
+        readers, seen = Readers(sqlite_database), []
+        for number in range(2):
+            await readers.look_up(partial(_counted_to, 3_000_000, told=[]))
+            with pytest.raises(LookupError):
+                await readers.look_up(_broken_off)
+            await asyncio.to_thread(sqlite_database.write, 1, lambda db, n=number: db.execute(WRITE, {"name": f"n{n}"}))
+            seen.append(await readers.look_up(count))
+        readers.close()
+        return seen
+
+    assert asyncio.run(look()) == [1, 2]
+
+
+def _broken_off(db: Connection) -> int:
+    """In the midst of reading: a row of two is left."""
+    db.execute(text("SELECT 1 UNION ALL SELECT count(*) FROM counter")).fetchone()
+    raise LookupError
+
+
 def test_more_readers_than_turns_are_all_answered(database: Database) -> None:
     async def ask() -> list[int]:
         readers = Readers(database)
