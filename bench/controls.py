@@ -97,9 +97,10 @@ class Raw:
         """An instant as this database compares it."""
         return moment_of_us(microseconds) if self.is_postgres else microseconds
 
-    def contains(self, column: str, name: str) -> str:
-        """A part of a text, by the fastest function the database has for it."""
-        return f"strpos({column}, :{name}) > 0" if self.is_postgres else f"instr({column}, :{name}) > 0"
+    def is_with(self, column: str, name: str) -> str:
+        """A part of a number, looked for where each is once, by the fastest function the database has for it."""
+        holds = "strpos" if self.is_postgres else "instr"
+        return f"{column} IN (SELECT folded FROM party WHERE organization_id = :org AND {holds}(folded, :{name}) > 0)"
 
     def close(self) -> None:
         self._db.close()

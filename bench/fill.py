@@ -1,8 +1,8 @@
 """Many sessions at once, written straight into the tables: a million take minutes and not hours.
 
-Rows of `session`, `conversation`, `label` and `snapshot` for every session, as ingest would leave them. Bodies, and
-entries in the change log, only for the newest 200,000: words alone, but whole calls for the newest of the largest
-organization. No latency histograms and no events: no figure here reads them.
+Rows of `session`, `party`, `conversation`, `label` and `snapshot` for every session, as ingest would leave them.
+Bodies, and entries in the change log, only for the newest 200,000: words alone, but whole calls for the newest of the
+largest organization. No latency histograms and no events: no figure here reads them.
 """
 
 import random
@@ -22,7 +22,7 @@ from bench.data import CHANNELS, EPOCH, Talk, shares, spoken, talks, whole
 from hansard.db.counters import next_numbers
 from hansard.db.engine import FILE_NAME, Database, open_database
 from hansard.db.migrate import migrate
-from hansard.db.tables import Moment, body, change, conversation, label, session
+from hansard.db.tables import Moment, body, change, conversation, label, party, session
 from hansard.kit.settings import Settings
 from hansard.kit.text import fold
 from hansard.resources.accounts import store as accounts
@@ -97,6 +97,7 @@ def _fill_one(settings: Settings, database: Database, number: int, made: list[Ta
     with_id = list(enumerate(made, start=1))
     insert = _insert_sqlite if settings.database_url is None else _insert_postgres
     insert(settings, session, (_session_row(number, *one, seen_as[one[1].seen]) for one in with_id))
+    insert(settings, party, _party_rows(number, made))
     insert(settings, conversation, (_conversation_row(number, *one, seen_as[one[1].seen]) for one in with_id))
     insert(settings, label, (_label_row(number, *one) for one in with_id if one[1].label))
     recent = with_id[len(made) - newest :]
@@ -139,6 +140,11 @@ def _session_row(organization_id: int, number: int, one: Talk, snapshot_id: int)
         "last_at": ended_us,
         "received_at": ended_us,
     }
+
+
+def _party_rows(organization_id: int, made: Sequence[Talk]) -> Iterator[Row]:
+    for one in sorted({number for talk in made for number in (talk.source, talk.target)}):
+        yield {"organization_id": organization_id, "folded": fold(one)}
 
 
 def _conversation_row(organization_id: int, number: int, one: Talk, snapshot_id: int) -> Row:

@@ -54,7 +54,7 @@ TERMS: Mapping[str, Term] = {
         {"channel": one.seen.channel_type},
     ),
     "live": lambda _one, _: ("-is:test", "is_test = FALSE", {}),
-    "source": lambda one, raw: (f"from:{one.source}", raw.contains("source_folded", "source"), {"source": one.source}),
+    "source": lambda one, raw: (f"from:{one.source}", raw.is_with("source_folded", "source"), {"source": one.source}),
     "label": lambda one, _: (
         f'label:"{one.label or "GOOD"}"',
         "label_code = :code",
@@ -87,7 +87,7 @@ SHAPES = (
     Shape("agent", ("agent",), counted="session_snapshot"),
     Shape("prompt + version", ("prompt", "version"), counted="session_snapshot"),
     Shape("channel + is_test", ("channel", "live"), counted="session_snapshot"),
-    Shape("source", ("source",)),
+    Shape("source", ("source",), counted="session_source"),
     Shape("label", ("label",), counted="session_label"),
     Shape("duration + 30 days", ("duration", "30 days")),
     Shape("4 filters + 90 days", ("agent", "channel", "label", "live", "90 days"), counted="session_snapshot"),

@@ -24,6 +24,7 @@ from hansard.db.tables import (
     label,
     latency_histogram,
     metadata,
+    party,
     session,
     snapshot,
     trait,
@@ -172,6 +173,7 @@ def record_of(db: Connection, organization_id: int) -> dict[str, Any]:
     return {
         "session": rows(session, "id", "label_id", "trait_set_id", "metadata_set_id"),
         "trait": traits(),
+        "party": rows(party),
         "label": rows(label, "id"),
         "event": rows(event),
         "conversation": rows(conversation),
@@ -288,7 +290,7 @@ def test_two_processes_of_which_one_is_killed_leave_what_one_alone_would(
 
 
 def test_everything_that_is_kept_of_sessions_is_compared() -> None:
-    compared = {session, label, event, conversation, latency_histogram, trait, trait_of_set}
+    compared = {session, label, event, conversation, latency_histogram, trait, trait_of_set, party}
     others = {"organization", "api_key", "member", "signin", "invitation", "counter", "change", "child", "body"}
     others |= {
         "snapshot",

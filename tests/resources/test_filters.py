@@ -211,6 +211,7 @@ def compare(db: Connection, organization_id: int, facts: list[Facts], dice: rand
 def few(monkeypatch: pytest.MonkeyPatch) -> None:
     """So few that are few that a list of these sessions is read in every way that a long one is."""
     monkeypatch.setattr(paths, "_FEW", 12)
+    monkeypatch.setattr(paths, "_FEW_ROWS", 40)
 
 
 def prove(house: House, filters: int, seed: int) -> None:

@@ -25,7 +25,7 @@ class Asking:
     house: House
     door: Door
 
-    def indexes(self, path: str = "/hansard/v1/sessions", **params: str) -> list[str]:
+    def indexes(self, path: str = "/hansard/v1/sessions", **params: str | list[str]) -> list[str]:
         """By which indexes the sessions of a list were counted and looked for, in the order of the statements."""
         self.house.statements.clear()
         assert self.door.get(path, **params).status == 200
@@ -54,7 +54,10 @@ def asking(sqlite_house: House, monkeypatch: pytest.MonkeyPatch) -> Asking:
         ("prompt:Greeting version:3 label:GOOD -is:test duration:>1 since:90d", "session_snapshot"),
         ("label:GOOD is:live", "session_label"),
         ("duration:>1 -agent:Ada", "session_duration"),
-        ("agent:Ada from:555", "session_wide"),
+        ("from:555", "session_source"),
+        ("to:800 -is:test", "session_target"),
+        ("agent:Ada from:555 since:90d is:live", "session_source"),
+        ("-from:555", "session_wide"),
         ("-agent:Ada", "session_wide"),
         ("duration:>1 since:90d", "session_wide"),
         ("label:GOOD id:1", KEY),
@@ -81,6 +84,37 @@ def test_what_asks_nothing_but_snapshots_is_not_counted(asking: Asking, monkeypa
     monkeypatch.setattr(paths, "_FEW", 2)
     assert asking.indexes(q="agent:desk -is:test") == ["session_wide"]
     assert asking.indexes(q="agent:desk", total="false") == ["session_wide"]
+
+
+@pytest.mark.parametrize(
+    ("query", "index"),
+    [
+        ("from:804 label:GOOD", "session_source"),
+        ("label:GOOD to:800", "session_target"),
+        ("from:804 turns:>1 to:800", "session_source"),
+    ],
+)
+def test_the_few_sessions_of_a_number_are_read_by_it_whatever_else_is_asked(
+    asking: Asking, monkeypatch: pytest.MonkeyPatch, query: str, index: str
+) -> None:
+    assert set(asking.indexes(q=query)) == {index}
+    monkeypatch.setattr(paths, "_FEW_ROWS", 2)
+    assert asking.indexes(q=query)[-1] == "session_wide"
+    make_session(asking.door, source="+1999", target="+1998")
+    assert set(asking.indexes(q="from:1999 to:800 label:GOOD")) == {"session_source"}
+    assert asking.indexes(q="from:804 to:1998 label:GOOD")[-1] == "session_target"
+
+
+def test_a_number_is_sought_by_the_sdks_by_its_index(asking: Asking) -> None:
+    def indexes(*names: str) -> set[str]:
+        values = {"source": "804", "target": "800", "agent_name": "desk", "duration": "10"}
+        asked = {"search_fields": list(names), "search_field_values": [values[name] for name in names]}
+        return set(asking.indexes("/api/v1/sessions/", **asked))
+
+    assert indexes("source") == {"session_source"}
+    assert indexes("target") == {"session_target"}
+    assert indexes("source", "agent_name") == {"session_source"}
+    assert indexes("target", "duration") == {"session_target"}
 
 
 def test_a_list_of_the_sdks_is_read_by_the_same_indexes(asking: Asking) -> None:

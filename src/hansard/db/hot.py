@@ -47,7 +47,7 @@ def insert_rows(db: Connection, table: Table, rows: Sequence[Mapping[str, Any]])
 
 
 def upsert_rows(db: Connection, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Insert the rows; where the primary key is there already, overwrite the rest of that row."""
+    """Insert the rows; where the primary key is there already, overwrite the rest of that row, if any."""
     if rows:
         _run(db, _statement(db, table, tuple(rows[0]), tuple(one.name for one in table.primary_key)), rows)
 
@@ -209,7 +209,10 @@ def _make(db: Connection, table: Table, names: tuple[str, ...], key: tuple[str, 
     statement = (sqlite if is_sqlite(db) else postgresql).insert(table)
     if key:
         rest = {name: statement.excluded[name] for name in names if name not in key}
-        statement = statement.on_conflict_do_update(index_elements=list(key), set_=rest)
+        if rest:
+            statement = statement.on_conflict_do_update(index_elements=list(key), set_=rest)
+        else:
+            statement = statement.on_conflict_do_nothing(index_elements=list(key))
     compiled = statement.compile(dialect=db.dialect, column_keys=list(names))
     order = compiled.positiontup or names
     types = {name: table.c[name].type.dialect_impl(db.dialect) for name in order}

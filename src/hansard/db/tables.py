@@ -240,13 +240,27 @@ trait_of_set = Table(
     **_COMPACT,
 )
 
+# Every source and target that a session ever had (`sessions/parties.py`), to search a part of it in.
+party = Table(
+    "party",
+    metadata,
+    _organization(),
+    Column("folded", Bytewise, nullable=False),
+    PrimaryKeyConstraint("organization_id", "folded", name="party_pk"),
+    **_COMPACT,
+)
+
 # What SQLite alone has, which keeps no statistics: indexes for filters that ask for no more than is in one of them
 # (`sessions/paths.py`), each by the column that it begins with after the organization.
 NARROW = {
     "session_snapshot": ("snapshot_id", "started_at", "id", "is_test", "label_code", "duration_s"),
     "session_label": ("label_code", "started_at", "id", "is_test", "duration_s"),
     "session_duration": ("duration_s", "id", "snapshot_id", "is_test"),
+    "session_source": ("source_folded", "started_at", "id", "is_test", "snapshot_id"),
+    "session_target": ("target_folded", "started_at", "id", "is_test", "snapshot_id"),
 }
+# What PostgreSQL alone has, in place of the last two: it keeps a number once for all the sessions that have it.
+BARE = {"session_by_source": "source_folded", "session_by_target": "target_folded"}
 
 session = Table(
     "session",
@@ -315,6 +329,7 @@ session = Table(
         "metadata_set_id",
     ),
     *(Index(name, "organization_id", *columns).ddl_if(dialect="sqlite") for name, columns in NARROW.items()),
+    *(Index(name, "organization_id", column).ddl_if(dialect="postgresql") for name, column in BARE.items()),
     Index("session_conversation", "organization_id", "conversation_id", "started_at", "id"),
     Index(
         "session_thread",

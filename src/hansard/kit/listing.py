@@ -14,12 +14,10 @@ from sqlalchemy import (
     Connection,
     RowMapping,
     Select,
-    and_,
     false,
     func,
     nulls_last,
     or_,
-    true,
 )
 
 from hansard.kit.errors import Invalid, Malformed
@@ -228,7 +226,7 @@ def narrowed(query: Select[Any], asked: Asked, columns: Columns, timestamp: Colu
         wanted.append(timestamp >= asked.start)
     if asked.end:
         wanted.append(timestamp < asked.end)
-    return query.where(and_(true(), *wanted)) if wanted else query
+    return query.where(*wanted)
 
 
 def arranged(query: Select[Any], asked: Asked, columns: Columns, newest: Sequence[ColumnElement[Any]]) -> Select[Any]:

@@ -21,6 +21,7 @@ from hansard.kit.errors import Invalid
 from hansard.kit.ids import find_id
 from hansard.kit.listing import folded_part, has_part, literal_part
 from hansard.kit.times import read_moment
+from hansard.resources.sessions.parties import is_with, seeks_party
 from hansard.resources.sessions.query import Term
 from hansard.resources.sessions.traits import holds_trait, trait_given
 
@@ -64,6 +65,9 @@ def is_condition(term: Term) -> bool:
 def wanted(term: Term, now: datetime) -> Wanted:
     """What a term asks. Raises Invalid for a value that means nothing."""
     read = _FIELDS[term.field]
+    if seeks_party(term):
+        parts = tuple(folded_part(value) for value in term.values)
+        return Wanted((Condition(is_with(term.field), parts),), term.is_not, is_seen=False)
     return Wanted(tuple(read(value, now) for value in term.values), term.is_not, term.field in SEEN)
 
 

@@ -30,6 +30,7 @@ from hansard.resources.sessions.header import (
 from hansard.resources.sessions.histograms import Cell, Counts, add_counts, count_latencies, day_of
 from hansard.resources.sessions.labelling import label_row, shown_label
 from hansard.resources.sessions.packing import Dictionary, packed
+from hansard.resources.sessions.parties import add_parties
 from hansard.resources.sessions.response import RESPONSE_KINDS, response_p95_ms
 from hansard.resources.sessions.snapshots import snapshot_ids
 from hansard.resources.sessions.store import find_bodies, find_rows, has_any
@@ -344,6 +345,7 @@ def _latencies(db: Connection, organization_id: int, draft: _Draft) -> Collectio
 def _write_sessions(db: Connection, organization_id: int, drafts: Sequence[_Draft]) -> None:
     """Insert the new rows; of the others write only what changed, to spare the indexes of what did not."""
     insert_rows(db, session, [draft.row for draft in drafts if draft.before is None])
+    add_parties(db, organization_id, (draft.row for draft in drafts if draft.differs("source_folded", "target_folded")))
     change_totals(db, organization_id, (draft.before for draft in drafts), (draft.row for draft in drafts))
     changes: dict[tuple[str, ...], list[dict[str, Any]]] = {}
     for draft in drafts:

@@ -5,14 +5,16 @@ widest holds all that a filter can ask, newest sessions first; a narrow one begi
 statistics, and none of the narrow ones.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Select, bindparam, func, select
+from sqlalchemy import Column, ColumnElement, Connection, Select, bindparam, func, select
+from sqlalchemy.sql.visitors import iterate
 
 from hansard.db.dialect import is_sqlite
 from hansard.db.tables import NARROW, session
+from hansard.resources.sessions.parties import PARTIES
 from hansard.resources.sessions.query import Query, Term
 
 KEY = "INDEXED BY sqlite_autoindex_session_1"  # the primary key
@@ -20,6 +22,7 @@ WIDE = "INDEXED BY session_wide"
 # So many are sorted in a few milliseconds. Among all sessions, newest first, a page of them may be found as soon, or
 # behind all the others: the sessions of an old version of a prompt.
 _FEW = 20_000
+_FEW_ROWS = 2_000  # are read in as much time
 _NAMED = {"id": KEY, "sid": "INDEXED BY session_key", "conversation_id": "INDEXED BY session_conversation"}
 
 # Which column of a session each field of a filter seeks a value or a range of.
@@ -28,6 +31,8 @@ _SOUGHT: Mapping[str, str] = {
     **dict.fromkeys(("since", "after", "before"), "started_at"),
     "label": "label_code",
     "duration": "duration_s",
+    "from": "source_folded",
+    "to": "target_folded",
     "id": "id",
     "sid": "id",  # which it asks for the ids first
     "conversation": "conversation_id",
@@ -69,7 +74,8 @@ def _columns(term: Term) -> Iterable[str]:
     return [_ASKED.get((term.field, value), term.field) for value in term.values]
 
 
-Count = Callable[[str | None, int | None], int]  # how many there are by an index, of which no more are counted than
+# How many there are by an index, of which no more are counted than; of what asks nothing but these columns.
+Count = Callable[[str | None, int | None, frozenset[str] | None], int]
 
 
 def choose_path(
@@ -86,8 +92,8 @@ def choose_path(
         return Path(named, total)
     narrow = _narrow(needs)
     if narrow is None:
-        return Path(_in_order(needs, by), total)
-    counted = count(narrow, None if with_total else _FEW + 1) if total is None else total
+        return Path(_of_few(count, needs) or _in_order(needs, by), total)
+    counted = count(narrow, None if with_total else _FEW + 1, None) if total is None else total
     return Path(narrow if counted <= _FEW else _in_order(needs, by), counted if with_total else None)
 
 
@@ -100,6 +106,17 @@ def _narrow(needs: Needs) -> str | None:
     """The narrow index that begins with something sought and holds all that is asked."""
     held = (name for name, held in NARROW.items() if held[0] in needs.sought and needs.columns <= set(held))
     return next((f"INDEXED BY {name}" for name in held), None)
+
+
+def _of_few(count: Count, needs: Needs) -> str | None:
+    """The narrow index by which the sessions of a number are found, where they are so few that their rows may be read
+    for what it does not hold.
+    """
+    for name, (column, *_) in NARROW.items():
+        hint, theirs = f"INDEXED BY {name}", frozenset({"organization_id", column})
+        if column in PARTIES and column in needs.sought and count(hint, _FEW_ROWS + 1, theirs) <= _FEW_ROWS:
+            return hint
+    return None
 
 
 def _in_order(needs: Needs, by: str | None) -> str:
@@ -119,3 +136,15 @@ def counting(keys: Select[Any], hint: str | None, *, is_bounded: bool = False) -
     if not is_bounded:
         return some.with_only_columns(func.count(), maintain_column_froms=True)
     return select(func.count()).select_from(some.limit(bindparam("most")).subquery("of_organization"))
+
+
+def asking_only(keys: Select[Any], columns: frozenset[str] | None) -> Select[Any]:
+    """The same with no condition that asks anything of a session but these; None leaves all."""
+    return keys if columns is None else select(session.c.id).where(*_within(keys, columns))
+
+
+def _within(keys: Select[Any], columns: frozenset[str]) -> Iterator[ColumnElement[bool]]:
+    for one in getattr(keys.whereclause, "clauses", ()):
+        of_session = (part.name for part in iterate(one) if isinstance(part, Column) and part.table is session)
+        if columns.issuperset(of_session):
+            yield one

@@ -17,10 +17,12 @@ from hansard.resources.sessions.conditions import SEEN, TRAITS, Shape, any_of, i
 from hansard.resources.sessions.fulltext import Newest, Search, Sought
 from hansard.resources.sessions.hits import hits, sought_phrases
 from hansard.resources.sessions.order import NEWEST, Cursor, Sort, cursor_behind
+from hansard.resources.sessions.parties import seeks_party
 from hansard.resources.sessions.paths import (
     KEY,
     WIDE,
     Path,
+    asking_only,
     choose_path,
     counting,
     direct_path,
@@ -150,19 +152,23 @@ def _count(db: Connection, asked: _Asked, hint: str | None) -> int:
     return _count_rows(db, asked, hint, None) if known is None else known
 
 
-def _count_rows(db: Connection, asked: _Asked, hint: str | None, most: int | None) -> int:
-    """How many there are by an index, of which no more than `most` are counted."""
+def _count_rows(
+    db: Connection, asked: _Asked, hint: str | None, most: int | None, only: frozenset[str] | None = None
+) -> int:
+    """How many there are by an index, of which no more than `most` are counted; of what asks `only` these columns."""
     values = {**asked.values, "most": most}
     if asked.is_kept:
-        ((count,),) = rows_of(db, _counting(asked.shape, hint, most is not None), values, is_planned_anew=True)
+        ((count,),) = rows_of(db, _counting(asked.shape, hint, most is not None, only), values, is_planned_anew=True)
     else:
-        count = db.execute(counting(_keys_of(asked), hint, is_bounded=most is not None), values).scalar_one()
+        keys = asking_only(_keys_of(asked), only)
+        count = db.execute(counting(keys, hint, is_bounded=most is not None), values).scalar_one()
     return int(count)
 
 
 @lru_cache(maxsize=_MOST_KEPT)
-def _counting(shape: Shape, hint: str | None, is_bounded: bool) -> Select[Any]:
-    return counting(select(session.c.id).where(*shape.of_session), hint, is_bounded=is_bounded)
+def _counting(shape: Shape, hint: str | None, is_bounded: bool, only: frozenset[str] | None) -> Select[Any]:
+    keys = asking_only(select(session.c.id).where(*shape.of_session), only)
+    return counting(keys, hint, is_bounded=is_bounded)
 
 
 def _path(db: Connection, query: Query, asked: _Asked, sort: Sort, total: int | None, *, with_total: bool) -> Path:
@@ -292,7 +298,8 @@ def _asked(db: Connection, organization_id: int, query: Query, now: datetime, *,
 
     `is_counted` where the number of what it finds will be asked for: the index gives it of words alone.
     """
-    shape, values = opened([wanted(one, now) for one in query.terms if is_condition(one)])
+    terms = sorted(filter(is_condition, query.terms), key=seeks_party)  # last: SQLite asks in this order
+    shape, values = opened([wanted(one, now) for one in terms])
     mixed = [one for one in query.terms if not is_condition(one) and not _is_spoken(one)]
     more = [_where_mixed(db, organization_id, one, now) for one in mixed]
     is_counted = is_counted and not shape.of_session[1:] and not more

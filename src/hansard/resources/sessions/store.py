@@ -31,7 +31,8 @@ from hansard.kit.listing import (
 )
 from hansard.resources.sessions.dictionaries import get_dictionary
 from hansard.resources.sessions.packing import Dictionary, unpacked
-from hansard.resources.sessions.paths import Needs, Path, choose_path, counting, read_by
+from hansard.resources.sessions.parties import of_party
+from hansard.resources.sessions.paths import Needs, Path, asking_only, choose_path, counting, read_by
 from hansard.resources.sessions.schemas import Session
 from hansard.resources.sessions.spoken import SPOKEN_KINDS, Spoken, spoken_in, spoken_of
 from hansard.resources.sessions.totals import count_all, count_seen_as
@@ -108,8 +109,8 @@ def _columns(organization_id: int) -> Columns:
         "conversation_id": exact(session.c.conversation_id),
         "channel_manager_sid": exact(session.c.sid),
         **_through_snapshot(organization_id, session.c.snapshot_id, _SEEN),
-        "source": contains(session.c.source_folded, session.c.source),
-        "target": contains(session.c.target_folded, session.c.target),
+        "source": of_party(organization_id, session.c.source_folded, session.c.source),
+        "target": of_party(organization_id, session.c.target_folded, session.c.target),
         "duration": number(session.c.duration_s),
         "is_outbound": truth(session.c.is_outbound),
         "is_legacy": truth(session.c.is_legacy),
@@ -183,8 +184,9 @@ def _path(db: Connection, keys: Select[Any], asked: Asked, total: int | None, *,
     columns = frozenset(sought | {"is_test"} if without_tests else sought)
     by = _SOUGHT.get(asked.order_by or "timestamp", asked.order_by)
 
-    def count(hint: str | None, _most: int | None) -> int:
-        return int(db.execute(counting(keys, hint)).scalar_one())
+    def count(hint: str | None, most: int | None, only: frozenset[str] | None) -> int:
+        counted = counting(asking_only(keys, only), hint, is_bounded=most is not None)
+        return int(db.execute(counted, {"most": most} if most else {}).scalar_one())
 
     return choose_path(db, count, Needs(columns, frozenset(sought)), by, total=total, with_total=True)
 
@@ -195,6 +197,8 @@ _SOUGHT = {
     "session_id": "id",
     "channel_manager_sid": "sid",
     "duration": "duration_s",
+    "source": "source_folded",
+    "target": "target_folded",
 }
 
 
