@@ -30,7 +30,7 @@ class _Selection(NamedTuple):
     known: dict[str, Any]
     binds: tuple[tuple[str, Callable[[Any], Any]], ...]
     names: tuple[str, ...]
-    fits: tuple[tuple[str, Callable[[Any], Any]], ...]
+    fits: tuple[tuple[int, Callable[[Any], Any]], ...]
 
 
 _COPY_FROM = 50  # rows; with fewer, COPY is no faster than INSERT
@@ -99,14 +99,13 @@ def rows_by_id(
         one = f"{made.sql} AND {key.table.name}.{key.name} = wanted.id OFFSET 0"
         sql = f"SELECT found.* FROM unnest(%(ids)s::bigint[]) AS wanted (id) CROSS JOIN LATERAL ({one}) AS found"  # noqa: S608 - a select of ours
         rows = _rows_of_server(db, sql, {"mine": organization_id, "ids": list(ids)})
-    return [_fitted(dict(zip(made.names, row, strict=True)), made.fits) for row in rows]
+    return _named(made, rows)
 
 
 def first_row(db: Connection, chosen: Select[Any], given: Mapping[str, Any]) -> dict[str, Any] | None:
     """The row of a select that has one at most, by the names of the columns; None where there is none."""
     made = _selection(db, chosen)
-    rows = _rows_of(db, made, given)
-    return _fitted(dict(zip(made.names, rows[0], strict=True)), made.fits) if rows else None
+    return next(iter(_named(made, _rows_of(db, made, given))), None)
 
 
 def rows_of(
@@ -169,11 +168,12 @@ def _told_as_sqlalchemy_does(db: Connection, sql: str) -> Iterator[None]:
         ) from error
 
 
-def _fitted(row: dict[str, Any], fits: Iterable[tuple[str, Callable[[Any], Any]]]) -> dict[str, Any]:
-    for name, fit in fits:
-        if (value := row[name]) is not None:
-            row[name] = fit(value)
-    return row
+def _named(made: _Selection, rows: Sequence[Sequence[Any]]) -> list[dict[str, Any]]:
+    """Rows by the names of their columns; what makes values of the driver's goes through a column at a time."""
+    columns: list[Iterable[Any]] = list(zip(*rows, strict=True))
+    for place, fit in made.fits if columns else ():
+        columns[place] = map(fit, columns[place])
+    return [dict(zip(made.names, row, strict=True)) for row in zip(*columns, strict=True)]
 
 
 def _copy(db: Connection, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
@@ -226,7 +226,7 @@ def _selection(db: Connection, chosen: Select[Any]) -> _Selection:
 @lru_cache(maxsize=_MOST_SELECTIONS)
 def _worked_out(dialect: Dialect, chosen: Select[Any]) -> _Selection:
     columns = list(chosen.selected_columns)
-    fits = tuple((one.name, fit) for one in columns if (fit := _fit_of(one.type, dialect)))
+    fits = tuple((place, fit) for place, one in enumerate(columns) if (fit := _fit_of(one.type, dialect)))
     compiled: Any = chosen.compile(dialect=dialect)
     given, names = tuple(compiled.positiontup or ()), tuple(one.name for one in columns)
     known = {name: value for name, value in compiled.params.items() if value is not None}

@@ -22,13 +22,12 @@ from sqlalchemy import (
 
 from hansard.kit.errors import Invalid, Malformed
 from hansard.kit.ids import find_id
-from hansard.kit.text import fold, lower
+from hansard.kit.text import fold, has_part, lower
 from hansard.kit.times import read_moment
 
 MOST_PER_PAGE = 1000
 LAST_PAGE = 10**9
 LONGEST_VALUE = 1000
-_ESCAPE = "/"
 
 Item = TypeVar("Item")
 
@@ -88,26 +87,14 @@ def contains(folded: ColumnElement[Any], order: ColumnElement[Any]) -> Column:
     return Column(lambda value: has_part(folded, folded_part(value)), order)
 
 
-def has_part(text: ColumnElement[Any], part: Any) -> ColumnElement[bool]:
-    """Whether a text contains what `folded_part` or `literal_part` made."""
-    return text.contains(part, escape=_ESCAPE)
-
-
 def folded_part(value: str) -> str:
-    """What a folded text has to contain."""
-    return literal_part(fold(value, LONGEST_VALUE) or "")
-
-
-def literal_part(value: str) -> str:
-    """The value with nothing in it that LIKE takes for a pattern."""
-    for one in (_ESCAPE, "%", "_"):
-        value = value.replace(one, _ESCAPE + one)
-    return value
+    """What a folded text has to hold."""
+    return fold(value, LONGEST_VALUE) or ""
 
 
 def holds(column: ColumnElement[Any]) -> Column:
     """A literal part of a text that has no folded twin: lists and objects kept as JSON text, descriptions."""
-    return Column(lambda value: has_part(lower(column), literal_part(value.lower())), column)
+    return Column(lambda value: has_part(lower(column), value.lower()), column)
 
 
 def same_word(column: ColumnElement[Any]) -> Column:

@@ -19,7 +19,8 @@ from sqlalchemy import BindParameter, ColumnElement, Double, and_, bindparam, fa
 from hansard.db.tables import session, snapshot
 from hansard.kit.errors import Invalid
 from hansard.kit.ids import find_id
-from hansard.kit.listing import folded_part, has_part, literal_part
+from hansard.kit.listing import folded_part
+from hansard.kit.text import has_part
 from hansard.kit.times import read_moment
 from hansard.resources.sessions.parties import is_with, seeks_party
 from hansard.resources.sessions.query import Term
@@ -60,6 +61,13 @@ class Shape:
 def is_condition(term: Term) -> bool:
     """Whether a term asks something of a session's row, and not of what was said in it."""
     return term.field in _FIELDS
+
+
+def by_cost(term: Term) -> int:
+    """To sort terms by, as SQLite asks in their order: what looks for a part of a text comes late, and a party last."""
+    if seeks_party(term):
+        return 2
+    return 1 if term.field in ("agent", "prompt", "channel", "model") else 0
 
 
 def wanted(term: Term, now: datetime) -> Wanted:
@@ -208,7 +216,7 @@ _MODEL = func.lower(snapshot.c.llm_model)
 
 
 def _model(value: str, _now: datetime) -> Condition:
-    return Condition(_contains(_MODEL), (literal_part(value.lower()),))
+    return Condition(_contains(_MODEL), (value.lower(),))
 
 
 def _label(value: str, _now: datetime) -> Condition:

@@ -12,7 +12,8 @@ from sqlalchemy import ColumnElement, Connection, or_, select
 
 from hansard.db.hot import upsert_rows
 from hansard.db.tables import party, session
-from hansard.kit.listing import Column, folded_part, has_part
+from hansard.kit.listing import Column, folded_part
+from hansard.kit.text import has_part
 from hansard.resources.sessions.query import Term
 
 PARTIES = ("source_folded", "target_folded")  # the columns of a session

@@ -13,11 +13,20 @@ from hansard.db.tables import session, snapshot
 from hansard.kit.errors import Invalid
 from hansard.kit.listing import MOST_PER_PAGE, Page, page_fields
 from hansard.resources.sessions import fulltext
-from hansard.resources.sessions.conditions import SEEN, TRAITS, Shape, any_of, is_condition, of_session, opened, wanted
+from hansard.resources.sessions.conditions import (
+    SEEN,
+    TRAITS,
+    Shape,
+    any_of,
+    by_cost,
+    is_condition,
+    of_session,
+    opened,
+    wanted,
+)
 from hansard.resources.sessions.fulltext import Newest, Search, Sought
 from hansard.resources.sessions.hits import hits, sought_phrases
 from hansard.resources.sessions.order import NEWEST, Cursor, Sort, cursor_behind
-from hansard.resources.sessions.parties import seeks_party
 from hansard.resources.sessions.paths import (
     KEY,
     WIDE,
@@ -298,7 +307,7 @@ def _asked(db: Connection, organization_id: int, query: Query, now: datetime, *,
 
     `is_counted` where the number of what it finds will be asked for: the index gives it of words alone.
     """
-    terms = sorted(filter(is_condition, query.terms), key=seeks_party)  # last: SQLite asks in this order
+    terms = sorted(filter(is_condition, query.terms), key=by_cost)
     shape, values = opened([wanted(one, now) for one in terms])
     mixed = [one for one in query.terms if not is_condition(one) and not _is_spoken(one)]
     more = [_where_mixed(db, organization_id, one, now) for one in mixed]
