@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import Connection
 
 from hansard.db import hot
-from hansard.resources.sessions import paths
+from hansard.resources.sessions import paths, search
 from tests.conftest import House
 from tests.door import Door
 from tests.make import make_session
@@ -115,6 +115,19 @@ def test_a_number_is_sought_by_the_sdks_by_its_index(asking: Asking) -> None:
     assert indexes("target") == {"session_target"}
     assert indexes("source", "agent_name") == {"session_source"}
     assert indexes("target", "duration") == {"session_target"}
+
+
+def test_the_snapshots_of_a_filter_are_looked_for_once_unless_there_are_too_many(
+    asking: Asking, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def looks() -> tuple[int, bytes]:
+        asking.house.statements.clear()
+        answer = asking.door.get("/hansard/v1/sessions", q="agent:desk is:ended")
+        return sum("agent_name_folded" in one for one in asking.house.statements), answer.bytes
+
+    once, found = looks()
+    monkeypatch.setattr(search, "_MOST_TOLD", 0)
+    assert (once, looks()) == (1, (3, found))
 
 
 def test_a_list_of_the_sdks_is_read_by_the_same_indexes(asking: Asking) -> None:

@@ -14,7 +14,7 @@ from functools import cache, lru_cache, partial
 from itertools import count
 from typing import Any, NamedTuple
 
-from sqlalchemy import BindParameter, ColumnElement, Double, and_, bindparam, false, func, not_, or_, select
+from sqlalchemy import BindParameter, ColumnElement, Double, Select, and_, bindparam, false, func, not_, or_, select
 
 from hansard.db.tables import session, snapshot
 from hansard.kit.errors import Invalid
@@ -52,10 +52,14 @@ class Wanted(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Shape:
-    """What filters of one shape ask, with the organization open as `mine` and their values as `v0`, `v1` and so on."""
+    """What filters of one shape ask, with the organization open as `mine` and their values as `v0`, `v1` and so on.
+
+    `of_told` is what they ask of sessions where SQLite is told the snapshots: as `seen`, a list of ids in JSON.
+    """
 
     of_session: tuple[ColumnElement[bool], ...]
     of_snapshot: tuple[ColumnElement[bool], ...]
+    of_told: tuple[ColumnElement[bool], ...]
 
 
 def is_condition(term: Term) -> bool:
@@ -79,12 +83,12 @@ def wanted(term: Term, now: datetime) -> Wanted:
     return Wanted(tuple(read(value, now) for value in term.values), term.is_not, term.field in SEEN)
 
 
-def of_session(mine: Any, some: Sequence[Wanted]) -> list[ColumnElement[bool]]:
-    """What is asked of the sessions of an organization; that comes first."""
+def of_session(mine: Any, some: Sequence[Wanted], told: Select[Any] | None = None) -> list[ColumnElement[bool]]:
+    """What is asked of the sessions of an organization; that comes first. The snapshots may be `told`."""
     others = [_where(mine, one) for one in some if not one.is_seen]
     seen = of_snapshot(mine, some)
     if seen:  # in one look: with two, SQLite would go through all sessions of one snapshot to find the other's
-        snapshots = select(snapshot.c.id).where(snapshot.c.organization_id == mine, *seen)
+        snapshots = select(snapshot.c.id).where(snapshot.c.organization_id == mine, *seen) if told is None else told
         others.append(session.c.snapshot_id.in_(snapshots))
     return [session.c.organization_id == mine, *others]
 
@@ -116,7 +120,8 @@ def _shape(forms: tuple[tuple[bool, bool, tuple[tuple[Form, tuple[type, ...]], .
         for is_not, is_seen, conditions in forms
     ]
     mine: BindParameter[Any] = bindparam("mine")
-    return Shape(tuple(of_session(mine, some)), tuple(of_snapshot(mine, some)))
+    told = select(func.json_each(bindparam("seen")).table_valued("value").c.value)
+    return Shape(*map(tuple, (of_session(mine, some), of_snapshot(mine, some), of_session(mine, some, told))))
 
 
 def _open(number: int, kind: type) -> BindParameter[Any]:

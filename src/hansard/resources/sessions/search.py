@@ -4,10 +4,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache, partial
+from json import dumps
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Select, bindparam, false, or_, select, tuple_
 
+from hansard.db.dialect import is_sqlite
 from hansard.db.hot import rows_of
 from hansard.db.tables import session, snapshot
 from hansard.kit.errors import Invalid
@@ -47,13 +49,16 @@ from hansard.resources.sessions.traits import list_words
 LAST_ROW = 10**9
 _DIGITS_OF_A_NUMBER = 3
 _MOST_KEPT = 1000  # of each kind of statement
+_MOST_TOLD = 5000  # snapshots
 
 
 @dataclass(frozen=True)
 class _Asked:
     """What a filter asks: of the index of words, of the sessions by the shape of their conditions, and of both at once.
 
-    `values` are the organization and those that the shape leaves open.
+    `values` are the organization and those that the shape leaves open. `seen` are the snapshots that a file was asked
+    for once, each with the numbers of its sessions and of its test sessions: in the count and again in the page they
+    would be looked for anew.
     """
 
     organization_id: int
@@ -61,11 +66,17 @@ class _Asked:
     shape: Shape
     more: Sequence[ColumnElement[bool]]
     values: Mapping[str, Any]
+    seen: Sequence[tuple[int, int, int]] | None
+
+    @property
+    def is_told(self) -> bool:
+        """Whether the snapshots are among the values."""
+        return "seen" in self.values
 
     @property
     def others(self) -> list[ColumnElement[bool]]:
         """What is asked of the sessions; the organization comes first."""
-        return [*self.shape.of_session, *self.more]
+        return [*_of_session(self.shape, self.is_told), *self.more]
 
     @property
     def is_kept(self) -> bool:
@@ -75,6 +86,10 @@ class _Asked:
     @property
     def is_of_words_alone(self) -> bool:
         return self.search is not None and len(self.others) == 1
+
+
+def _of_session(shape: Shape, is_told: bool) -> Sequence[ColumnElement[bool]]:
+    return shape.of_told if is_told else shape.of_session
 
 
 def find_sessions(
@@ -143,6 +158,8 @@ def _known_total(db: Connection, query: Query, asked: _Asked) -> int | None:
         if None in named:
             return None
         kinds = kinds - named if term.is_not else kinds & named
+    if asked.seen is not None:
+        return sum(one[1 + is_test] for one in asked.seen for is_test in kinds)
     ((count,),) = rows_of(db, _known(asked.shape, kinds), asked.values, is_planned_anew=True)
     return int(count)
 
@@ -167,7 +184,8 @@ def _count_rows(
     """How many there are by an index, of which no more than `most` are counted; of what asks `only` these columns."""
     values = {**asked.values, "most": most}
     if asked.is_kept:
-        ((count,),) = rows_of(db, _counting(asked.shape, hint, most is not None, only), values, is_planned_anew=True)
+        kept = _counting(asked.shape, asked.is_told, hint, most is not None, only)
+        ((count,),) = rows_of(db, kept, values, is_planned_anew=True)
     else:
         keys = asking_only(_keys_of(asked), only)
         count = db.execute(counting(keys, hint, is_bounded=most is not None), values).scalar_one()
@@ -175,8 +193,10 @@ def _count_rows(
 
 
 @lru_cache(maxsize=_MOST_KEPT)
-def _counting(shape: Shape, hint: str | None, is_bounded: bool, only: frozenset[str] | None) -> Select[Any]:
-    keys = asking_only(select(session.c.id).where(*shape.of_session), only)
+def _counting(
+    shape: Shape, is_told: bool, hint: str | None, is_bounded: bool, only: frozenset[str] | None
+) -> Select[Any]:
+    keys = asking_only(select(session.c.id).where(*_of_session(shape, is_told)), only)
     return counting(keys, hint, is_bounded=is_bounded)
 
 
@@ -308,12 +328,22 @@ def _asked(db: Connection, organization_id: int, query: Query, now: datetime, *,
     `is_counted` where the number of what it finds will be asked for: the index gives it of words alone.
     """
     terms = sorted(filter(is_condition, query.terms), key=by_cost)
-    shape, values = opened([wanted(one, now) for one in terms])
+    shape, given = opened([wanted(one, now) for one in terms])
+    values = {"mine": organization_id, **given}
+    seen = rows_of(db, _seen_as(shape), values) if shape.of_snapshot and is_sqlite(db) else None
+    if seen is not None and len(seen) <= _MOST_TOLD:
+        values["seen"] = dumps([one[0] for one in seen])
     mixed = [one for one in query.terms if not is_condition(one) and not _is_spoken(one)]
     more = [_where_mixed(db, organization_id, one, now) for one in mixed]
     is_counted = is_counted and not shape.of_session[1:] and not more
     search = fulltext.find_search(db, organization_id, _sought(query), is_counted=is_counted)
-    return _Asked(organization_id, search, shape, more, {"mine": organization_id, **values})
+    return _Asked(organization_id, search, shape, more, values, seen)
+
+
+@lru_cache(maxsize=_MOST_KEPT)
+def _seen_as(shape: Shape) -> Select[Any]:
+    columns = (snapshot.c.id, snapshot.c.live_sessions, snapshot.c.test_sessions)
+    return select(*columns).where(snapshot.c.organization_id == bindparam("mine"), *shape.of_snapshot)
 
 
 def _sought(query: Query) -> list[Sought]:
@@ -367,15 +397,15 @@ def _first_of(
             return known
     values = {**asked.values, "most": limit, "offset": offset}
     if asked.is_kept and not after:
-        rows = rows_of(db, _keys(asked.shape, sort, hint), values, is_planned_anew=True)
+        rows = rows_of(db, _keys(asked.shape, asked.is_told, sort, hint), values, is_planned_anew=True)
         return Newest([row[0] for row in rows], None)
     keys = _in_order(_keys_of(asked).where(*beyond), sort, hint)
     return Newest(list(db.execute(keys, values).scalars().all()), None)
 
 
 @lru_cache(maxsize=_MOST_KEPT)
-def _keys(shape: Shape, sort: Sort, hint: str | None) -> Select[Any]:
-    return _in_order(select(session.c.id).where(*shape.of_session), sort, hint)
+def _keys(shape: Shape, is_told: bool, sort: Sort, hint: str | None) -> Select[Any]:
+    return _in_order(select(session.c.id).where(*_of_session(shape, is_told)), sort, hint)
 
 
 def _in_order(keys: Select[Any], sort: Sort, hint: str | None) -> Select[Any]:
