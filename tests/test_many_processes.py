@@ -276,6 +276,7 @@ def expect_followed(database: Database, organization_id: int, follower: Follower
     assert [seq for seq, _ in whole] == list(range(1, last + 1))
 
 
+@pytest.mark.long
 def test_two_processes_leave_what_one_alone_would(
     make_settings: Callable[..., Settings], tmp_path: Path, postgres_house: House
 ) -> None:

@@ -167,6 +167,7 @@ def written(file: Path, events: list[dict[str, Any]]) -> str:
     return str(file)
 
 
+@pytest.mark.long
 def test_what_is_exported_and_imported_elsewhere_is_exported_the_same(tmp_path: Path, data: str) -> None:
     file = written(tmp_path / "in.jsonl", [*lines_of(5), said("running", "user", "hi", 1)])
     assert "81 events of 6 sessions recorded" in run("import", file, "--data", data).stderr
@@ -192,6 +193,7 @@ def test_a_bad_line_is_named_and_the_others_are_recorded(tmp_path: Path, data: s
     assert "1 events of 1 sessions recorded, 1 were there already, 2 rejected." in done.stderr
 
 
+@pytest.mark.long
 def test_an_import_that_was_killed_goes_on_where_it_was(tmp_path: Path, data: str) -> None:
     events = lines_of(1500)
     file = written(tmp_path / "in.jsonl", events)
@@ -213,6 +215,7 @@ def test_an_import_that_was_killed_goes_on_where_it_was(tmp_path: Path, data: st
     assert len(exported) == len(events)
 
 
+@pytest.mark.long
 def test_an_export_that_was_stopped_goes_on_where_it_was(tmp_path: Path, data: str) -> None:
     run("import", written(tmp_path / "in.jsonl", lines_of(30)), "--data", data)
     whole = run("export", "--data", data).stdout
@@ -307,6 +310,7 @@ def test_without_the_server_extra_the_command_says_what_to_install(tmp_path: Pat
     assert "pip install 'hansard[server]'" in done.stderr
 
 
+@pytest.mark.long
 def test_sessions_are_searched_and_the_index_is_made_anew(tmp_path: Path, data: str) -> None:
     lines = tmp_path / "events.jsonl"
     lines.write_text("".join(json.dumps(one) + "\n" for one in make_call("CA-searched")), encoding="utf-8")
