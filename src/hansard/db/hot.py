@@ -90,7 +90,7 @@ def rows_by_id(
     """
     if not ids:
         return []
-    made = _selection(db, chosen)
+    made = _worked_out(db.dialect, chosen)
     if is_sqlite(db):
         sql = f"{made.sql} AND {key.table.name}.{key.name} IN ({', '.join('?' * len(ids))})"
         rows = _rows_of_file(db, sql, (organization_id, *ids))
@@ -104,7 +104,7 @@ def rows_by_id(
 
 def first_row(db: Connection, chosen: Select[Any], given: Mapping[str, Any]) -> dict[str, Any] | None:
     """The row of a select that has one at most, by the names of the columns; None where there is none."""
-    made = _selection(db, chosen)
+    made = _worked_out(db.dialect, chosen)
     return next(iter(_named(made, _rows_of(db, made, given))), None)
 
 
@@ -117,7 +117,7 @@ def rows_of(
     read a row. So no listener hears of the statement; that it keeps to one organization is tested of `chosen`.
     `is_planned_anew` where the best way to the rows depends on the values given.
     """
-    return _rows_of(db, _selection(db, chosen), given, is_planned_anew)
+    return _rows_of(db, _worked_out(db.dialect, chosen), given, is_planned_anew)
 
 
 def _rows_of(db: Connection, made: _Selection, given: Mapping[str, Any], is_planned_anew: bool = False) -> list[Any]:
@@ -217,10 +217,6 @@ def _make(db: Connection, table: Table, names: tuple[str, ...], key: tuple[str, 
     order = compiled.positiontup or names
     types = {name: table.c[name].type.dialect_impl(db.dialect) for name in order}
     return _Statement(str(compiled), tuple((name, types[name].bind_processor(db.dialect)) for name in order))
-
-
-def _selection(db: Connection, chosen: Select[Any]) -> _Selection:
-    return _worked_out(db.dialect, chosen)
 
 
 @lru_cache(maxsize=_MOST_SELECTIONS)

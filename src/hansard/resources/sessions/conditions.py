@@ -22,7 +22,7 @@ from hansard.kit.ids import find_id
 from hansard.kit.listing import folded_part
 from hansard.kit.text import has_part
 from hansard.kit.times import read_moment
-from hansard.resources.sessions.parties import is_with, seeks_party
+from hansard.resources.sessions.parties import PARTIES, is_with, seeks_party
 from hansard.resources.sessions.query import Term
 from hansard.resources.sessions.traits import holds_trait, trait_given
 
@@ -54,12 +54,12 @@ class Wanted(NamedTuple):
 class Shape:
     """What filters of one shape ask, with the organization open as `mine` and their values as `v0`, `v1` and so on.
 
-    `of_told` is what they ask of sessions where SQLite is told the snapshots: as `seen`, a list of ids in JSON.
+    `told` is the same where SQLite is told the snapshots: as `seen`, a list of ids in JSON.
     """
 
     of_session: tuple[ColumnElement[bool], ...]
     of_snapshot: tuple[ColumnElement[bool], ...]
-    of_told: tuple[ColumnElement[bool], ...]
+    told: "Shape | None" = None
 
 
 def is_condition(term: Term) -> bool:
@@ -76,10 +76,10 @@ def by_cost(term: Term) -> int:
 
 def wanted(term: Term, now: datetime) -> Wanted:
     """What a term asks. Raises Invalid for a value that means nothing."""
-    read = _FIELDS[term.field]
     if seeks_party(term):
         parts = tuple(folded_part(value) for value in term.values)
         return Wanted((Condition(is_with(term.field), parts),), term.is_not, is_seen=False)
+    read = _FIELDS[term.field]
     return Wanted(tuple(read(value, now) for value in term.values), term.is_not, term.field in SEEN)
 
 
@@ -120,8 +120,9 @@ def _shape(forms: tuple[tuple[bool, bool, tuple[tuple[Form, tuple[type, ...]], .
         for is_not, is_seen, conditions in forms
     ]
     mine: BindParameter[Any] = bindparam("mine")
-    told = select(func.json_each(bindparam("seen")).table_valued("value").c.value)
-    return Shape(*map(tuple, (of_session(mine, some), of_snapshot(mine, some), of_session(mine, some, told))))
+    seen = tuple(of_snapshot(mine, some))
+    ids = select(func.json_each(bindparam("seen")).table_valued("value").c.value)
+    return Shape(tuple(of_session(mine, some)), seen, told=Shape(tuple(of_session(mine, some, ids)), seen))
 
 
 def _open(number: int, kind: type) -> BindParameter[Any]:
@@ -307,8 +308,7 @@ SEEN: Collection[str] = _SNAPSHOTS.keys()  # the fields that are told by a sessi
 _FIELDS: Mapping[str, _Read] = {
     **_SNAPSHOTS,
     **{field: partial(_word, field) for field in _WORDS},
-    "from": partial(_party, session.c.source_folded),
-    "to": partial(_party, session.c.target_folded),
+    **{field: partial(_party, session.c[column]) for field, column in PARTIES.items()},
     "label": _label,
     "duration": partial(_ranged, session.c.duration_s),
     "response": partial(_ranged, session.c.response_p95_ms, unit_ms=1),

@@ -436,7 +436,7 @@ def _among_newest(
     """The hits among the newest sessions that are as `more` say, as many as the values' `count`, and whether there are
     no more sessions.
     """
-    given = {**values, "mine": search.organization_id}
+    given = dict(values)
     ((first, last, there),) = _rows(db, _ends_of_newest, more, given)
     if not there:
         return [], True

@@ -16,25 +16,24 @@ from hansard.kit.listing import Column, folded_part
 from hansard.kit.text import has_part
 from hansard.resources.sessions.query import Term
 
-PARTIES = ("source_folded", "target_folded")  # the columns of a session
-_SOUGHT = dict(zip(("from", "to"), PARTIES, strict=True))
+PARTIES = {"from": "source_folded", "to": "target_folded"}  # the fields of a filter, and the columns of a session
 
 
 def add_parties(db: Connection, organization_id: int, rows: Iterable[Mapping[str, Any]]) -> None:
     """Note those of new or changed rows of `session`; one that is there already is let be."""
-    seen = {row[name] for row in rows for name in PARTIES} - {None}
+    seen = {row[name] for row in rows for name in PARTIES.values()} - {None}
     upsert_rows(db, party, [{"organization_id": organization_id, "folded": one} for one in sorted(seen)])
 
 
 def seeks_party(term: Term) -> bool:
     """Whether a term of a filter asks for sessions with somebody; who is left out is sooner looked at in each."""
-    return term.field in _SOUGHT and not term.is_not
+    return term.field in PARTIES and not term.is_not
 
 
 @cache
 def is_with(field: str) -> Callable[..., ColumnElement[bool]]:
     """What such a term asks of a session of an organization, by the parts that `folded_part` made of its values."""
-    folded = session.c[_SOUGHT[field]]
+    folded = session.c[PARTIES[field]]
     return lambda mine, *parts: _is_one_of(mine, folded, parts)
 
 

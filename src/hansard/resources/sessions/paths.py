@@ -14,6 +14,7 @@ from sqlalchemy.sql.visitors import iterate
 
 from hansard.db.dialect import is_sqlite
 from hansard.db.tables import NARROW, session
+from hansard.resources.sessions.conditions import SEEN
 from hansard.resources.sessions.parties import PARTIES
 from hansard.resources.sessions.query import Query, Term
 
@@ -27,12 +28,11 @@ _NAMED = {"id": KEY, "sid": "INDEXED BY session_key", "conversation_id": "INDEXE
 
 # Which column of a session each field of a filter seeks a value or a range of.
 _SOUGHT: Mapping[str, str] = {
-    **dict.fromkeys(("agent", "prompt", "version", "model", "channel"), "snapshot_id"),
+    **dict.fromkeys(SEEN, "snapshot_id"),
+    **PARTIES,
     **dict.fromkeys(("since", "after", "before"), "started_at"),
     "label": "label_code",
     "duration": "duration_s",
-    "from": "source_folded",
-    "to": "target_folded",
     "id": "id",
     "sid": "id",  # which it asks for the ids first
     "conversation": "conversation_id",
@@ -114,7 +114,7 @@ def _of_few(count: Count, needs: Needs) -> str | None:
     """
     for name, (column, *_) in NARROW.items():
         hint, theirs = f"INDEXED BY {name}", frozenset({"organization_id", column})
-        if column in PARTIES and column in needs.sought and count(hint, _FEW_ROWS + 1, theirs) <= _FEW_ROWS:
+        if column in PARTIES.values() and column in needs.sought and count(hint, _FEW_ROWS + 1, theirs) <= _FEW_ROWS:
             return hint
     return None
 

@@ -69,14 +69,9 @@ class _Asked:
     seen: Sequence[tuple[int, int, int]] | None
 
     @property
-    def is_told(self) -> bool:
-        """Whether the snapshots are among the values."""
-        return "seen" in self.values
-
-    @property
     def others(self) -> list[ColumnElement[bool]]:
         """What is asked of the sessions; the organization comes first."""
-        return [*_of_session(self.shape, self.is_told), *self.more]
+        return [*self.shape.of_session, *self.more]
 
     @property
     def is_kept(self) -> bool:
@@ -86,10 +81,6 @@ class _Asked:
     @property
     def is_of_words_alone(self) -> bool:
         return self.search is not None and len(self.others) == 1
-
-
-def _of_session(shape: Shape, is_told: bool) -> Sequence[ColumnElement[bool]]:
-    return shape.of_told if is_told else shape.of_session
 
 
 def find_sessions(
@@ -148,8 +139,6 @@ def find_page(
 
 def _known_total(db: Connection, query: Query, asked: _Asked) -> int | None:
     """How many there are, where that is kept: of all, of snapshots, and of each whether they are tests."""
-    if str(query) in ("", "is:live"):
-        return count_all(db, asked.organization_id, with_tests=not query.terms)
     kinds = frozenset({False, True})
     for term in query.terms:
         if term.field in SEEN:
@@ -158,6 +147,8 @@ def _known_total(db: Connection, query: Query, asked: _Asked) -> int | None:
         if None in named:
             return None
         kinds = kinds - named if term.is_not else kinds & named
+    if False in kinds and not asked.shape.of_snapshot:
+        return count_all(db, asked.organization_id, with_tests=True in kinds)
     if asked.seen is not None:
         return sum(one[1 + is_test] for one in asked.seen for is_test in kinds)
     ((count,),) = rows_of(db, _known(asked.shape, kinds), asked.values, is_planned_anew=True)
@@ -184,8 +175,7 @@ def _count_rows(
     """How many there are by an index, of which no more than `most` are counted; of what asks `only` these columns."""
     values = {**asked.values, "most": most}
     if asked.is_kept:
-        kept = _counting(asked.shape, asked.is_told, hint, most is not None, only)
-        ((count,),) = rows_of(db, kept, values, is_planned_anew=True)
+        ((count,),) = rows_of(db, _counting(asked.shape, hint, most is not None, only), values, is_planned_anew=True)
     else:
         keys = asking_only(_keys_of(asked), only)
         count = db.execute(counting(keys, hint, is_bounded=most is not None), values).scalar_one()
@@ -193,10 +183,8 @@ def _count_rows(
 
 
 @lru_cache(maxsize=_MOST_KEPT)
-def _counting(
-    shape: Shape, is_told: bool, hint: str | None, is_bounded: bool, only: frozenset[str] | None
-) -> Select[Any]:
-    keys = asking_only(select(session.c.id).where(*_of_session(shape, is_told)), only)
+def _counting(shape: Shape, hint: str | None, is_bounded: bool, only: frozenset[str] | None) -> Select[Any]:
+    keys = asking_only(select(session.c.id).where(*shape.of_session), only)
     return counting(keys, hint, is_bounded=is_bounded)
 
 
@@ -331,7 +319,8 @@ def _asked(db: Connection, organization_id: int, query: Query, now: datetime, *,
     shape, given = opened([wanted(one, now) for one in terms])
     values = {"mine": organization_id, **given}
     seen = rows_of(db, _seen_as(shape), values) if shape.of_snapshot and is_sqlite(db) else None
-    if seen is not None and len(seen) <= _MOST_TOLD:
+    if seen is not None and shape.told and len(seen) <= _MOST_TOLD:
+        shape = shape.told
         values["seen"] = dumps([one[0] for one in seen])
     mixed = [one for one in query.terms if not is_condition(one) and not _is_spoken(one)]
     more = [_where_mixed(db, organization_id, one, now) for one in mixed]
@@ -397,15 +386,15 @@ def _first_of(
             return known
     values = {**asked.values, "most": limit, "offset": offset}
     if asked.is_kept and not after:
-        rows = rows_of(db, _keys(asked.shape, asked.is_told, sort, hint), values, is_planned_anew=True)
+        rows = rows_of(db, _keys(asked.shape, sort, hint), values, is_planned_anew=True)
         return Newest([row[0] for row in rows], None)
     keys = _in_order(_keys_of(asked).where(*beyond), sort, hint)
     return Newest(list(db.execute(keys, values).scalars().all()), None)
 
 
 @lru_cache(maxsize=_MOST_KEPT)
-def _keys(shape: Shape, is_told: bool, sort: Sort, hint: str | None) -> Select[Any]:
-    return _in_order(select(session.c.id).where(*_of_session(shape, is_told)), sort, hint)
+def _keys(shape: Shape, sort: Sort, hint: str | None) -> Select[Any]:
+    return _in_order(select(session.c.id).where(*shape.of_session), sort, hint)
 
 
 def _in_order(keys: Select[Any], sort: Sort, hint: str | None) -> Select[Any]:
