@@ -45,10 +45,10 @@ def served(data: Path, port: int) -> Iterator["subprocess.Popen[bytes]"]:
 
 
 def wait_until_ready(port: int) -> None:
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 90
     while time.monotonic() < deadline:
         try:
-            if urllib3.request("GET", f"http://127.0.0.1:{port}/healthz", retries=False, timeout=1).status == 200:
+            if urllib3.request("GET", f"http://127.0.0.1:{port}/healthz", retries=False, timeout=5).status == 200:
                 return
         except urllib3.exceptions.HTTPError:
             time.sleep(0.02)

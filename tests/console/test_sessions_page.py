@@ -181,7 +181,7 @@ def test_the_first_place_of_the_words_stands_under_the_session_and_leads_there(t
     text = "<b>REFUND</b> & <mark>refund</mark>"
     door.send([start("HIT"), said("HIT", "user", text, 65.5), said("HIT", "agent", "A refund?", 70), end("HIT", 80)])
     make_session(door)
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while "HIT" not in (page := member.get("/sessions?q=refund&columns=sid").bytes.decode()):
         assert time.monotonic() < deadline
     assert ids_of(page) == ["1"]

@@ -164,7 +164,7 @@ def test_an_agent_killed_at_fifty_moments_loses_at_most_its_last_one(door: Door)
     db.close()
     drain(door)
     have = recorded(door)
-    assert len(expected) > 500
+    assert len(expected) > 100  # else it shows nothing
     assert expected - have == set()
     assert have - possible == set()
 

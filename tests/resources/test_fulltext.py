@@ -36,7 +36,7 @@ def backlog(house: House, door: Door) -> Backlog:
         return find_backlog(db, door.organization_id)
 
 
-def settle(house: House, door: Door, most_s: float = 10.0) -> float:
+def settle(house: House, door: Door, most_s: float = 60.0) -> float:
     """Wait for the server's own thread to have read everything; give how many seconds it took."""
     began = time.monotonic()
     while backlog(house, door).count:

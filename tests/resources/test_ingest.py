@@ -186,7 +186,7 @@ def wait_until_waiting(house: House, organization_id: int, count: int) -> None:
             one for one in list(house.database.writer._jobs.queue) if one and one.organization_id == organization_id
         ]
 
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while len(waiting()) < count:
         assert time.monotonic() < deadline
         time.sleep(0.005)
