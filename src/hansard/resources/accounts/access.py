@@ -10,12 +10,15 @@ from fastapi import Depends, Request, Response, Security
 from fastapi.exceptions import RequestValidationError
 from fastapi.security import APIKeyHeader, HTTPAuthorizationCredentials, HTTPBearer
 from fastapi.security.utils import get_authorization_scheme_param
+from pydantic import ValidationError
 from sqlalchemy import Connection
+from starlette.types import Receive, Send
+from starlette.types import Scope as ASGIScope
 
 from hansard.db.access import Storage, readers
 from hansard.kit.answers import Json, writer_of
-from hansard.kit.errors import Invalid, Malformed, NotAllowed, NotFound, NotSignedIn
-from hansard.kit.routes import QuickRoute
+from hansard.kit.errors import HansardError, Invalid, Malformed, NotAllowed, NotFound, NotSignedIn
+from hansard.kit.routes import Asking, QuickRoute
 from hansard.resources.accounts.schemas import Caller, Scope
 from hansard.resources.accounts.store import find_caller
 
@@ -96,7 +99,11 @@ class ReadingRoute(QuickRoute):
 
     For FastAPI to read it takes two steps, each as long as to look the key up. Who has no good one hears of that
     before what else is wrong with the request. Any other function's route is as it would be.
+
+    FastAPI is asked only where something is wrong with the request, for it says what.
     """
+
+    _asking: Asking | None = None
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         told = self.dependant
@@ -105,8 +112,27 @@ class ReadingRoute(QuickRoute):
             return super().get_route_handler()
         self.dependant = replace(told, dependencies=rest)
         handle = super().get_route_handler()
+        self._asking = Asking(self.dependant)
         self.dependant = told
         return _admitting(handle)
+
+    async def handle(self, scope: ASGIScope, receive: Receive, send: Send) -> None:
+        request = Request(scope, receive, send)
+        given = await self._given(request)
+        if given is None:
+            await super().handle(scope, receive, send)
+        else:
+            response: Response = await self.endpoint(**given)
+            await response(scope, receive, send)
+
+    async def _given(self, request: Request) -> dict[str, Any] | None:
+        """What the function is called with; None where FastAPI is to say what is wrong, or to read it."""
+        if self._asking is None or request.method not in (self.methods or ()):
+            return None
+        try:
+            return await self._asking.given(request)
+        except (ValidationError, HansardError):
+            return None
 
 
 def _admitting(
