@@ -5,6 +5,7 @@ by it (decision 0003). A session's children are rows in `child` while it runs an
 ended; `event`, `label` and `conversation` are derived from them for the lists.
 """
 
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -31,6 +32,7 @@ from sqlalchemy.types import TypeDecorator, TypeEngine
 REFERENCE_TABLES = frozenset({"organization"})
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
 
 
 class Moment(TypeDecorator[datetime]):
@@ -47,14 +49,19 @@ class Moment(TypeDecorator[datetime]):
     def process_bind_param(self, value: datetime | None, dialect: Dialect) -> Any:
         if value is None or dialect.name == "postgresql":
             return value
-        return (value - _EPOCH) // timedelta(microseconds=1)
+        return (value - _EPOCH) // _MICROSECOND
 
-    def process_result_value(self, value: Any, _dialect: Dialect) -> datetime | None:
-        if value is None:
-            return None
-        if isinstance(value, datetime):
-            return value.astimezone(UTC)
-        return _EPOCH + timedelta(microseconds=value)
+    def result_processor(self, dialect: Dialect, _coltype: object) -> Callable[[Any], datetime | None]:
+        """By way of `process_result_value` it takes three times as long, and a page has a hundred."""
+        return _in_utc if dialect.name == "postgresql" else _since_epoch
+
+
+def _in_utc(value: datetime | None) -> datetime | None:
+    return None if value is None else value.astimezone(UTC)
+
+
+def _since_epoch(value: int | None) -> datetime | None:
+    return None if value is None else _EPOCH + value * _MICROSECOND
 
 
 class Bytewise(TypeDecorator[str]):
