@@ -3,8 +3,10 @@
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
+from itertools import starmap
 from typing import Any, NamedTuple
 
+from msgspec import Struct, defstruct
 from sqlalchemy import Boolean, Column, Connection, Dialect, Select, Table, TypeDecorator
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import DBAPIError
@@ -83,8 +85,8 @@ def rows_among(
 
 def rows_by_id(
     db: Connection, chosen: Select[Any], organization_id: int, key: Column[Any], ids: Sequence[int]
-) -> list[dict[str, Any]]:
-    """The rows of an organization whose `key` is one of `ids`, in no order, by the names of the columns.
+) -> list[Any]:
+    """The rows of an organization whose `key` is one of `ids`, in no order: each with its columns as attributes.
 
     `chosen` is kept, so it must be made once: a select whose only parameter, `mine`, is the organization.
     """
@@ -99,13 +101,13 @@ def rows_by_id(
         one = f"{made.sql} AND {key.table.name}.{key.name} = wanted.id OFFSET 0"
         sql = f"SELECT found.* FROM unnest(%(ids)s::bigint[]) AS wanted (id) CROSS JOIN LATERAL ({one}) AS found"  # noqa: S608 - a select of ours
         rows = _rows_of_server(db, sql, {"mine": organization_id, "ids": list(ids)})
-    return _named(made, rows)
+    return list(starmap(_row_of(made.names), _fitted(made, rows)))
 
 
 def first_row(db: Connection, chosen: Select[Any], given: Mapping[str, Any]) -> dict[str, Any] | None:
     """The row of a select that has one at most, by the names of the columns; None where there is none."""
     made = _worked_out(db.dialect, chosen)
-    return next(iter(_named(made, _rows_of(db, made, given))), None)
+    return next((dict(zip(made.names, row, strict=True)) for row in _fitted(made, _rows_of(db, made, given))), None)
 
 
 def rows_of(
@@ -168,12 +170,18 @@ def _told_as_sqlalchemy_does(db: Connection, sql: str) -> Iterator[None]:
         ) from error
 
 
-def _named(made: _Selection, rows: Sequence[Sequence[Any]]) -> list[dict[str, Any]]:
-    """Rows by the names of their columns; what makes values of the driver's goes through a column at a time."""
+def _fitted(made: _Selection, rows: Sequence[Sequence[Any]]) -> Iterable[Sequence[Any]]:
+    """Rows with what makes values of the driver's done: a column at a time."""
     columns: list[Iterable[Any]] = list(zip(*rows, strict=True))
     for place, fit in made.fits if columns else ():
         columns[place] = map(fit, columns[place])
-    return [dict(zip(made.names, row, strict=True)) for row in zip(*columns, strict=True)]
+    return zip(*columns, strict=True)
+
+
+@lru_cache(maxsize=_MOST_SELECTIONS)
+def _row_of(names: tuple[str, ...]) -> type[Struct]:
+    """A row with these columns, which is made and written in a fourth of the time that a dict takes."""
+    return defstruct("Row", names, gc=False)
 
 
 def _copy(db: Connection, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
@@ -224,7 +232,7 @@ def _worked_out(dialect: Dialect, chosen: Select[Any]) -> _Selection:
     columns = list(chosen.selected_columns)
     fits = tuple((place, fit) for place, one in enumerate(columns) if (fit := _fit_of(one.type, dialect)))
     compiled: Any = chosen.compile(dialect=dialect)
-    given, names = tuple(compiled.positiontup or ()), tuple(one.name for one in columns)
+    given, names = tuple(compiled.positiontup or ()), tuple(str(one.name) for one in columns)
     known = {name: value for name, value in compiled.params.items() if value is not None}
     types = {name: one.type.dialect_impl(dialect) for one, name in compiled.bind_names.items()}
     binds = tuple((name, fit) for name, one in types.items() if (fit := one.bind_processor(dialect)))

@@ -64,6 +64,20 @@ def _since_epoch(value: int | None) -> datetime | None:
     return None if value is None else _EPOCH + value * _MICROSECOND
 
 
+class Shown(TypeDecorator[str]):
+    """The number of a row as the API shows it: as text. To read by, in the place of the column's own type."""
+
+    impl = BigInteger
+    cache_ok = True
+
+    def result_processor(self, _dialect: Dialect, _coltype: object) -> Callable[[Any], str | None]:
+        return _as_text
+
+
+def _as_text(value: int | None) -> str | None:
+    return None if value is None else str(value)
+
+
 class Bytewise(TypeDecorator[str]):
     """Text compared and sorted byte by byte in both databases, whatever the server's locale."""
 

@@ -95,9 +95,9 @@ class Cursor:
         return or_(past, and_(column == self.value, further), column.is_(None))
 
 
-def cursor_behind(row: Mapping[str, Any], sort: Sort) -> Cursor:
-    """The place behind this session, which is given as the fields of a `FoundSession`."""
-    return Cursor(sort, row[_SHOWN[sort.by]], int(row["session_id"]))
+def cursor_behind(row: Any, sort: Sort) -> Cursor:
+    """The place behind this session, which has the fields of a `FoundSession`."""
+    return Cursor(sort, getattr(row, _SHOWN[sort.by]), int(row.session_id))
 
 
 def read_cursor(text: str, sort: Sort) -> Cursor:

@@ -7,6 +7,7 @@ from functools import lru_cache, partial
 from json import dumps
 from typing import Any
 
+from msgspec.structs import asdict
 from sqlalchemy import ColumnElement, Connection, Select, bindparam, false, or_, select, tuple_
 
 from hansard.db.dialect import is_sqlite
@@ -103,7 +104,7 @@ def find_sessions(
     found = find_page(
         db, organization_id, query, now, sort=sort, page=page, limit=limit, after=after, with_total=with_total
     )
-    return FoundPage.model_validate(found)
+    return FoundPage.model_validate(found, from_attributes=True)
 
 
 def find_page(
@@ -237,10 +238,12 @@ def search_page(db: Connection, organization_id: int, query: Query, now: datetim
     """The same as what its JSON says, without a model for every session."""
     found = find_page(db, organization_id, query, now, page=page, limit=limit)
     found.pop("next")
-    places = [(int(row["session_id"]), row["timestamp"]) for row in found["items"]]
+    places = [(int(row.session_id), row.timestamp) for row in found["items"]]
     told = _hits_in(db, organization_id, query, places)
-    for row, (count, first) in zip(found["items"], told, strict=True):
-        row.update(hit_count=count, hits=[vars(one) for one in first])
+    found["items"] = [
+        {**asdict(row), "hit_count": count, "hits": [vars(one) for one in first]}
+        for row, (count, first) in zip(found["items"], told, strict=True)
+    ]
     return found
 
 
@@ -272,7 +275,8 @@ def find_neighbours(
 
 def list_found(db: Connection, organization_id: int, ids: Sequence[int]) -> list[FoundSession]:
     """The sessions with these ids as a list shows them, in this order."""
-    return [FoundSession.model_validate(row) for row in rows_in_order(db, organization_id, _FOUND, ids)]
+    rows = rows_in_order(db, organization_id, _FOUND, ids)
+    return [FoundSession.model_validate(row, from_attributes=True) for row in rows]
 
 
 _FOUND = listed(

@@ -4,11 +4,12 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from msgspec.structs import asdict
 from pydantic_core import from_json
-from sqlalchemy import ColumnElement, Connection, RowMapping, Select, and_, bindparam, func, or_, select
+from sqlalchemy import ColumnElement, Connection, RowMapping, Select, and_, bindparam, func, or_, select, type_coerce
 
 from hansard.db.hot import first_row, rows_among, rows_by_id
-from hansard.db.tables import body, change, child, session, snapshot
+from hansard.db.tables import Shown, body, change, child, session, snapshot
 from hansard.kit.answers import Json, part, written
 from hansard.kit.errors import Invalid, NotFound
 from hansard.kit.ids import find_id
@@ -144,7 +145,7 @@ def list_sessions(db: Connection, organization_id: int, asked: Asked) -> Page[Se
     """A page of sessions, newest first unless asked otherwise. Test sessions are left out unless `is_test=true`
     is searched for, which shows both (trap T1).
     """
-    return Page[Session].model_validate(list_page(db, organization_id, asked))
+    return Page[Session].model_validate(list_page(db, organization_id, asked), from_attributes=True)
 
 
 def list_page(db: Connection, organization_id: int, asked: Asked) -> Row:
@@ -162,7 +163,7 @@ def list_page(db: Connection, organization_id: int, asked: Asked) -> Row:
     keys = read_by(hint, keys)
     rows, total = page_of(db, keys, rest, columns, timestamp=newest[0], newest=newest, known_total=total)
     found = rows_in_order(db, organization_id, _LISTED, [row["id"] for row in rows])
-    items = [chosen(row, asked, always=("timestamp",)) for row in found]
+    items = found if asked.fields is None else [chosen(asdict(row), asked, always=("timestamp",)) for row in found]
     return page_fields(items, total, asked.page, asked.limit)
 
 
@@ -209,18 +210,10 @@ def _with_tests(asked: Asked) -> tuple[bool, Asked]:
     return wanted, replace(asked, search=search)
 
 
-def rows_in_order(db: Connection, organization_id: int, which: Select[Any], ids: Sequence[int]) -> list[Row]:
-    """The sessions with these ids, in this order, with the columns of a select that `listed` made."""
-    by_id = {row["session_id"]: row for row in rows_by_id(db, which, organization_id, session.c.id, ids)}
-    found = [by_id[number] for number in ids if number in by_id]
-    for row in found:
-        _show_ids(row)
-    return found
-
-
-def _show_ids(row: Row) -> None:
-    for name in ("session_id", "session_label_id"):
-        row[name] = None if row[name] is None else str(row[name])
+def rows_in_order(db: Connection, organization_id: int, which: Select[Any], ids: Sequence[int]) -> list[Any]:
+    """The sessions with these ids, in this order, with the columns of a select that `listed` made as attributes."""
+    by_id = {int(row.session_id): row for row in rows_by_id(db, which, organization_id, session.c.id, ids)}
+    return [by_id[number] for number in ids if number in by_id]
 
 
 def listed(model: type[Session], more: Mapping[str, ColumnElement[Any]]) -> Select[Any]:
@@ -228,7 +221,7 @@ def listed(model: type[Session], more: Mapping[str, ColumnElement[Any]]) -> Sele
 
     To be made once: to put so many columns together takes longer than to read the rows.
     """
-    columns = {**FIELDS, **more}
+    columns = {**FIELDS, **more, **{name: type_coerce(FIELDS[name], Shown) for name in _SHOWN}}
     return (
         select(*(columns[name].label(name) for name in model.model_fields))
         .select_from(session)
@@ -237,6 +230,7 @@ def listed(model: type[Session], more: Mapping[str, ColumnElement[Any]]) -> Sele
     )
 
 
+_SHOWN = ("session_id", "session_label_id")
 _LISTED = listed(Session, {})
 _WHOLE = _LISTED.where(session.c.id == bindparam("id"))
 _STORED = _WHOLE.add_columns(session.c.metadata, body.c.packing, body.c.packed).outerjoin(
@@ -246,21 +240,19 @@ _STORED = _WHOLE.add_columns(session.c.metadata, body.c.packing, body.c.packed).
 
 def get_session(db: Connection, organization_id: int, session_id: int) -> Session:
     """Raises NotFound."""
-    found = db.execute(_WHOLE, {"mine": organization_id, "id": session_id}).mappings().one_or_none()
-    return Session.model_validate(_there(found, session_id))
+    return Session.model_validate(_get_row(db, _WHOLE, organization_id, session_id))
 
 
-def _there(found: Mapping[Any, Any] | None, session_id: int) -> Row:
+def _get_row(db: Connection, which: Select[Any], organization_id: int, session_id: int) -> Row:
+    found = first_row(db, which, {"mine": organization_id, "id": session_id})
     if found is None:
         raise NotFound(f"There is no session {session_id}.")
-    row = dict(found)
-    _show_ids(row)
-    return row
+    return found
 
 
 def get_record(db: Connection, organization_id: int, session_id: int) -> Json:
     """A session whole, as the JSON of a `SessionRecord`: what is stored as JSON goes out as it is. Raises NotFound."""
-    row = _there(first_row(db, _STORED, {"mine": organization_id, "id": session_id}), session_id)
+    row = _get_row(db, _STORED, organization_id, session_id)
     metadata, packing, packed = (row.pop(name) for name in ("metadata", "packing", "packed"))
     events = (
         _rows_as_json(db, organization_id, session_id)
@@ -368,7 +360,7 @@ def find_bodies(db: Connection, organization_id: int, ids: Sequence[int]) -> dic
 def _packed(db: Connection, organization_id: int, ids: Sequence[int]) -> Iterator[tuple[int, bytes, Dictionary]]:
     """The bodies of those of these sessions that have ended, each with the dictionary it was packed with."""
     for row in rows_by_id(db, _BODIES, organization_id, body.c.session_id, ids):
-        yield row["session_id"], row["packed"], get_dictionary(db, organization_id, row["packing"])
+        yield row.session_id, row.packed, get_dictionary(db, organization_id, row.packing)
 
 
 _BODIES = select(body.c.session_id, body.c.packing, body.c.packed).where(body.c.organization_id == bindparam("mine"))
