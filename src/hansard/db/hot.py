@@ -1,7 +1,6 @@
 """Statements that run for every request, worked out once for each database and not once a request."""
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from functools import lru_cache
 from itertools import starmap
 from typing import Any, NamedTuple
@@ -107,7 +106,13 @@ def rows_by_id(
 def first_row(db: Connection, chosen: Select[Any], given: Mapping[str, Any]) -> dict[str, Any] | None:
     """The row of a select that has one at most, by the names of the columns; None where there is none."""
     made = _worked_out(db.dialect, chosen)
-    return next((dict(zip(made.names, row, strict=True)) for row in _fitted(made, _rows_of(db, made, given))), None)
+    rows = _rows_of(db, made, given)
+    if not rows:
+        return None
+    values = list(rows[0])
+    for place, fit in made.fits:
+        values[place] = fit(values[place])
+    return dict(zip(made.names, values, strict=True))
 
 
 def rows_of(
@@ -134,40 +139,40 @@ def _rows_of(db: Connection, made: _Selection, given: Mapping[str, Any], is_plan
 def _rows_of_file(db: Connection, sql: str, given: Sequence[Any]) -> list[Any]:
     if not db.in_transaction():
         db.begin()
-    with _told_as_sqlalchemy_does(db, sql):
+    try:
         return _driver(db).execute(sql, given).fetchall()  # type: ignore[no-any-return]  # of the driver, which is Any
+    except db.dialect.loaded_dbapi.Error as error:
+        raise _as_sqlalchemy_does(db, sql, error) from error
 
 
 def _rows_of_server(db: Connection, sql: str, given: Mapping[str, Any], *, is_kept: bool = True) -> list[Any]:
     """The answer to a statement; the plan of one that goes by keys is kept, whatever their values."""
-    with _told_as_sqlalchemy_does(db, sql):
+    try:
         return _driver(db).execute(sql, given, prepare=is_kept).fetchall()  # type: ignore[no-any-return]  # likewise
+    except db.dialect.loaded_dbapi.Error as error:
+        raise _as_sqlalchemy_does(db, sql, error) from error
 
 
 def _driver(db: Connection) -> Any:
     return db.connection.driver_connection
 
 
-@contextmanager
-def _told_as_sqlalchemy_does(db: Connection, sql: str) -> Iterator[None]:
-    """Make of an error of the driver's what SQLAlchemy would have made of it."""
+def _as_sqlalchemy_does(db: Connection, sql: str, error: Any) -> Exception:
+    """What SQLAlchemy would have made of an error of the driver's."""
     dialect = db.dialect
-    try:
-        yield
-    except dialect.loaded_dbapi.Error as error:
-        said: Any = error
-        is_lost = dialect.is_disconnect(said, _driver(db), None)
-        if is_lost:
-            db.invalidate(error)
-        raise DBAPIError.instance(
-            sql,
-            None,
-            said,
-            dialect.loaded_dbapi.Error,
-            hide_parameters=True,
-            connection_invalidated=is_lost,
-            dialect=dialect,
-        ) from error
+    is_lost = dialect.is_disconnect(error, _driver(db), None)
+    if is_lost:
+        db.invalidate(error)
+    told: Exception = DBAPIError.instance(
+        sql,
+        None,
+        error,
+        dialect.loaded_dbapi.Error,
+        hide_parameters=True,
+        connection_invalidated=is_lost,
+        dialect=dialect,
+    )
+    return told
 
 
 def _fitted(made: _Selection, rows: Sequence[Sequence[Any]]) -> Iterable[Sequence[Any]]:
@@ -190,9 +195,12 @@ def _copy(db: Connection, table: Table, rows: Sequence[Mapping[str, Any]]) -> No
     names = list(rows[0])
     columns = SQL(", ").join(map(Identifier, names))
     copying = SQL("COPY {} ({}) FROM STDIN").format(Identifier(table.name), columns)
-    with _told_as_sqlalchemy_does(db, "COPY"), _driver(db).cursor() as cursor, cursor.copy(copying) as copy:
-        for row in rows:
-            copy.write_row([row[name] for name in names])
+    try:
+        with _driver(db).cursor() as cursor, cursor.copy(copying) as copy:
+            for row in rows:
+                copy.write_row([row[name] for name in names])
+    except db.dialect.loaded_dbapi.Error as error:
+        raise _as_sqlalchemy_does(db, "COPY", error) from error
 
 
 def _run(db: Connection, one: _Statement, rows: Sequence[Mapping[str, Any]]) -> None:

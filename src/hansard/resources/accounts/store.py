@@ -4,11 +4,12 @@ import hmac
 import os
 from collections.abc import Iterable
 from datetime import datetime
+from functools import cache
 
 from sqlalchemy import Connection, RowMapping, bindparam, select, update
 
 from hansard.db.counters import next_numbers
-from hansard.db.hot import first_row
+from hansard.db.hot import rows_of
 from hansard.db.tables import api_key, organization
 from hansard.kit.errors import Conflict, Invalid, NotFound
 from hansard.resources.accounts.keys import find_key_ids, hash_of, new_key
@@ -28,10 +29,10 @@ def find_caller(db: Connection, key: str) -> Caller | None:
     ids = find_key_ids(key)
     if ids is None:
         return None
-    row = first_row(db, _KEY, {"mine": ids.organization_id, "id": ids.key_id})
-    if row is None or row["revoked_at"] or not hmac.compare_digest(row["hash"], hash_of(key)):
-        return None
-    return Caller(ids.organization_id, ids.key_id, _scopes(row["scopes"]))
+    for stored, scopes, revoked_at in rows_of(db, _KEY, {"mine": ids.organization_id, "id": ids.key_id}):
+        if revoked_at is None and hmac.compare_digest(stored, hash_of(key)):
+            return Caller(ids.organization_id, ids.key_id, _scopes(scopes))
+    return None
 
 
 def add_organization(db: Connection, name: str, now: datetime) -> Organization:
@@ -118,5 +119,6 @@ def _shown(row: RowMapping) -> ApiKey:
     )
 
 
+@cache
 def _scopes(stored: str) -> frozenset[Scope]:
     return frozenset(map(Scope, stored.split()))
