@@ -6,7 +6,7 @@ from itertools import starmap
 from typing import Any, NamedTuple
 
 from msgspec import Struct, defstruct
-from sqlalchemy import Boolean, Column, Connection, Dialect, Select, Table, TypeDecorator
+from sqlalchemy import Boolean, Column, Connection, Dialect, Select, Table, TypeDecorator, Update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.types import TypeEngine
@@ -51,6 +51,12 @@ def upsert_rows(db: Connection, table: Table, rows: Sequence[Mapping[str, Any]])
     """Insert the rows; where the primary key is there already, overwrite the rest of that row, if any."""
     if rows:
         _run(db, _statement(db, table, tuple(rows[0]), tuple(one.name for one in table.primary_key)), rows)
+
+
+def update_rows(db: Connection, change: Update, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Run an update once for each of these, which are its parameters. `change` is kept, so it must be made once."""
+    if rows:
+        _run(db, _update(db.dialect, change), rows)
 
 
 def next_value(db: Connection, table: Table, key: Mapping[str, Any], name: str, more: int) -> int:
@@ -229,10 +235,19 @@ def _make(db: Connection, table: Table, names: tuple[str, ...], key: tuple[str, 
             statement = statement.on_conflict_do_update(index_elements=list(key), set_=rest)
         else:
             statement = statement.on_conflict_do_nothing(index_elements=list(key))
-    compiled = statement.compile(dialect=db.dialect, column_keys=list(names))
-    order = compiled.positiontup or names
-    types = {name: table.c[name].type.dialect_impl(db.dialect) for name in order}
-    return _Statement(str(compiled), tuple((name, types[name].bind_processor(db.dialect)) for name in order))
+    return _as_statement(db.dialect, statement.compile(dialect=db.dialect, column_keys=list(names)))
+
+
+@lru_cache
+def _update(dialect: Dialect, change: Update) -> _Statement:
+    return _as_statement(dialect, change.compile(dialect=dialect))
+
+
+def _as_statement(dialect: Dialect, compiled: Any) -> _Statement:
+    """A statement that was worked out, and how its parameters become what the driver takes."""
+    types = {name: one.type.dialect_impl(dialect) for one, name in compiled.bind_names.items()}
+    order = compiled.positiontup or tuple(types)
+    return _Statement(str(compiled), tuple((name, types[name].bind_processor(dialect)) for name in order))
 
 
 @lru_cache(maxsize=_MOST_SELECTIONS)

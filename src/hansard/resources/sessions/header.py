@@ -77,7 +77,11 @@ def span(children: Iterable[Child]) -> tuple[datetime, datetime] | None:
     for child in children:
         kind, data = child["kind"], child["data"]
         if kind == "latency" or kind == "message":
-            heard += [child["at"], data.get("started_at") or child["at"], data.get("ended_at") or child["at"]]
+            heard.append(child["at"])
+            if began_at := data.get("started_at"):
+                heard.append(began_at)
+            if ended_at := data.get("ended_at"):
+                heard.append(ended_at)
         elif kind in TALK_KINDS and not (kind == "event" and data.get("category") in UNLISTED):
             heard.append(child["at"])
     return (moment_of(min(heard)), moment_of(max(heard))) if heard else None

@@ -6,7 +6,7 @@ A bucket holds durations within 4 % of each other, so that a percentile read fro
 
 import math
 from array import array
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from typing import NamedTuple
@@ -70,18 +70,17 @@ def percentile_ms(counts: Mapping[int, int], share: float) -> float | None:
     return None
 
 
-def count_latencies(counts: Counts, cell: Cell, children: Iterable[Child], times: int = 1) -> None:
-    """Count the latencies among these children in this cell; with times -1, take them out of it."""
-    mine: dict[tuple[str, str], Counter[int]] = {}
+def count_latencies(counts: Counts, cell: Cell, children: Iterable[Child], *, is_taken_out: bool = False) -> None:
+    """Count the latencies among these children in this cell, or take them out of it."""
+    found: dict[tuple[str, str], list[float]] = defaultdict(list)
     for one in children:
         if one["kind"] == "latency":
             data = one["data"]
-            part = data["category"], data.get("label") or data["category"]
-            buckets = mine.get(part)
-            if buckets is None:
-                mine[part] = buckets = counts.setdefault(Place(cell, *part), Counter())
-            bucket = bucket_of(data["duration_ms"])
-            buckets[bucket] = buckets.get(bucket, 0) + times
+            found[data["category"], data.get("label") or data["category"]].append(data["duration_ms"])
+    for part, durations_ms in found.items():
+        mine = counts.setdefault(Place(cell, *part), Counter())
+        count = mine.subtract if is_taken_out else mine.update
+        count(map(bucket_of, durations_ms))
 
 
 def unpacked_counts(stored: bytes) -> Counter[int]:

@@ -6,6 +6,7 @@ read to know the result, only those are read.
 """
 
 from bisect import bisect_left
+from collections import defaultdict
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -72,7 +73,7 @@ class _Draft:
     before: dict[str, Any] | None  # the row as it is stored; None for a new session
     known: dict[str, Child]  # of the stored children, all or as many as the batch makes it necessary to know
     fresh: dict[str, Child] = field(default_factory=dict)
-    fresh_by_kind: dict[str, list[Child]] = field(default_factory=dict)
+    fresh_by_kind: dict[str, list[Child]] = field(default_factory=lambda: defaultdict(list))
 
     @property
     def id(self) -> int:
@@ -85,10 +86,6 @@ class _Draft:
     @property
     def was_packed(self) -> bool:
         return self.before is not None and self.before["ended_at"] is not None
-
-    def add(self, one: Child) -> None:
-        self.fresh[one["id"]] = one
-        self.fresh_by_kind.setdefault(one["kind"], []).append(one)
 
     def has_fresh(self, *kinds: str) -> bool:
         return any(kind in self.fresh_by_kind for kind in kinds)
@@ -113,9 +110,9 @@ def add_events(db: Connection, organization_id: int, events: Sequence[Event], no
     organization (`Database.write` does).
     """
     intake = Intake()
-    sent: _Sent = {}
+    sent: _Sent = defaultdict(list)
     for place, one in enumerate(events):
-        sent.setdefault(key_of(one), []).append((place, one))
+        sent[key_of(one)].append((place, one))
     drafts = _drafts(db, organization_id, sent, now)
     for key, draft in drafts.items():
         _sort_in(draft, sent[key], intake)
@@ -136,12 +133,14 @@ def key_of(one: Event) -> Key:
 
 
 def _sort_in(draft: _Draft, sent: Iterable[tuple[int, Event]], intake: Intake) -> None:
-    known, fresh = draft.known, draft.fresh
+    known, fresh, by_kind = draft.known, draft.fresh, draft.fresh_by_kind
     for place, one in sent:
-        made: Child = {"id": one["id"], "kind": one["kind"], "at": one["at"], "data": one["data"]}
-        stored = known.get(made["id"]) or fresh.get(made["id"])
+        name, kind = one["id"], one["kind"]
+        made: Child = {"id": name, "kind": kind, "at": one["at"], "data": one["data"]}
+        stored = known.get(name) or fresh.get(name)
         if stored is None:
-            draft.add(made)
+            fresh[name] = made
+            by_kind[kind].append(made)
             intake.accepted.append(place)
         elif stored == made:
             intake.duplicates.append(place)
@@ -327,7 +326,7 @@ def _write_latencies(db: Connection, organization_id: int, drafts: Sequence[_Dra
             if before != now:
                 old = _latencies(db, organization_id, draft)
                 count_latencies(counts, now, old)
-                count_latencies(counts, before, old, times=-1)
+                count_latencies(counts, before, old, is_taken_out=True)
     add_counts(db, organization_id, counts)
 
 

@@ -5,6 +5,7 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import timedelta
+from itertools import pairwise
 
 from hansard.wire import Child, moment_of
 
@@ -36,17 +37,12 @@ def _between_ms(messages: Sequence[Child]) -> Iterator[float]:
 
     A line that came at one instant, as in a chat, was done then. Instants of fixed width are in order as texts.
     """
-    before: Child | None = None
-    for child in sorted(messages, key=_place):
-        if before is not None and child["data"]["role"] == "agent" and before["data"]["role"] == "user":
-            done, began = _done(before), _began(child)
+    placed = sorted([(_began(child), child["at"], child["id"], child) for child in messages])
+    for (_, _, _, before), (began, _, _, child) in pairwise(placed):
+        if child["data"]["role"] == "agent" and before["data"]["role"] == "user":
+            done = _done(before)
             if done is not None and began >= done:
                 yield (moment_of(began) - moment_of(done)) / _MS
-        before = child
-
-
-def _place(child: Child) -> tuple[str, str, str]:
-    return _began(child), child["at"], child["id"]
 
 
 def _began(child: Child) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Select, bindparam, func, literal, select, update
 
 from hansard.db.counters import add_to_number, find_number
-from hansard.db.hot import rows_of
+from hansard.db.hot import rows_of, update_rows
 from hansard.db.tables import counter, session, snapshot
 
 _NAMES = {False: "live_sessions", True: "test_sessions"}  # of the numbers of all, and of a snapshot's columns
@@ -63,8 +63,7 @@ def _add(db: Connection, organization_id: int, more: _Counts) -> None:
         if count := sum(count for (_, test), count in more.items() if test == is_test):
             add_to_number(db, organization_id, name, count)
     keys = sorted({key for (key, _), count in more.items() if count})
-    if keys:
-        db.execute(_MORE, [_row(organization_id, key, more) for key in keys])
+    update_rows(db, _MORE, [_row(organization_id, key, more) for key in keys])
 
 
 def _row(organization_id: int, key: int, more: _Counts) -> dict[str, int]:

@@ -15,6 +15,7 @@ from pydantic_core import to_json
 from sqlalchemy import ColumnElement, Connection, and_, or_, select
 
 from hansard.db.counters import next_numbers
+from hansard.db.hot import rows_among
 from hansard.db.tables import trait, trait_of_set, trait_set
 from hansard.kit.text import fold
 from hansard.wire import Child
@@ -117,10 +118,8 @@ def _known_sets(
 ) -> dict[frozenset[Trait], int]:
     known: dict[bytes, int] = {}
     for some in _parts(digests.values()):
-        asked = select(trait_set.c.digest, trait_set.c.id).where(
-            trait_set.c.organization_id == organization_id, trait_set.c.digest.in_(some)
-        )
-        known |= {bytes(row.digest): row.id for row in db.execute(asked)}
+        found = rows_among(db, organization_id, [trait_set.c.digest, trait_set.c.id], {"digest": some})
+        known |= {bytes(digest): number for digest, number in found}
     return {one: known[digest] for one, digest in digests.items() if digest in known}
 
 

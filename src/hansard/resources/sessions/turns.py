@@ -3,11 +3,14 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
+from operator import itemgetter
 from typing import Any
 
 from pydantic_core import to_json
 
 from hansard.wire import Child, moment_of
+
+_PLACE = itemgetter("at", "id")
 
 
 @dataclass(frozen=True)
@@ -53,7 +56,7 @@ class ToolCall:
 
 def in_order(children: Iterable[Child]) -> list[Child]:
     """Children by instant, then by id: the order of the record, whatever order they arrived in."""
-    return sorted(children, key=lambda child: (child["at"], child["id"]))
+    return sorted(children, key=_PLACE)
 
 
 def turns(children: Iterable[Child]) -> list[Turn]:
