@@ -233,3 +233,20 @@ def _forget_totals(db: Connection, organization_id: int) -> None:
 
 def _totals_of(organization_id: int) -> ColumnElement[bool]:
     return (counter.c.organization_id == organization_id) & counter.c.name.endswith("_sessions")
+
+
+def test_lists_show_every_digit_and_every_letter_as_they_were_sent(house: House) -> None:
+    """SQLite gives a page as one JSON text, and writes fifteen digits of a number unless it is asked for all."""
+    door, dice = house.door(), random.Random(4)
+    texts = ['"quoted" \\ back', "tab\tand\nline", "\u2028 é 😀 \x01", "[1, 2]", "null", "", "1e5"]
+    durations_s = [dice.random() * 10.0 ** dice.randint(-6, 9) for _ in range(40)] + [0.1 + 0.2, 1e12, 5e-324, 7.0]
+    sent = {}
+    for place, duration_s in enumerate(durations_s):
+        text = texts[place % len(texts)]
+        session_id = make_session(door, duration=duration_s, agent_name=text, prompt_name=None, source=text or None)
+        sent[session_id] = (duration_s, text, text or None)
+    for path in ("/api/v1/sessions/", "/hansard/v1/sessions"):
+        items = door.get(path, limit=100).json["items"]
+        assert {one["session_id"]: (one["duration"], one["agent_name"], one["source"]) for one in items} == sent
+    one = next(iter(sent))
+    assert door.get(f"/api/v1/sessions/{one}").json["duration"] == sent[one][0]

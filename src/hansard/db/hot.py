@@ -6,7 +6,20 @@ from itertools import starmap
 from typing import Any, NamedTuple
 
 from msgspec import Struct, defstruct
-from sqlalchemy import Boolean, Column, Connection, Dialect, Select, Table, TypeDecorator, Update
+from msgspec.json import decode
+from sqlalchemy import (
+    Boolean,
+    Column,
+    ColumnElement,
+    Connection,
+    Dialect,
+    Float,
+    LargeBinary,
+    Select,
+    Table,
+    TypeDecorator,
+    Update,
+)
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.types import TypeEngine
@@ -23,7 +36,8 @@ class _Statement(NamedTuple):
 
 class _Selection(NamedTuple):
     """SQL as the driver takes it, its parameters in order, those it brings along and what makes some fit, the names of
-    its columns, and what makes values of some.
+    its columns, what makes values of some, and what SQLite can make JSON of its rows with: what stands before the SQL
+    and behind it.
     """
 
     sql: str
@@ -32,6 +46,7 @@ class _Selection(NamedTuple):
     binds: tuple[tuple[str, Callable[[Any], Any]], ...]
     names: tuple[str, ...]
     fits: tuple[tuple[int, Callable[[Any], Any]], ...]
+    as_json: tuple[str, str] | None
 
 
 _COPY_FROM = 50  # rows; with fewer, COPY is no faster than INSERT
@@ -100,7 +115,7 @@ def rows_by_id(
     made = _worked_out(db.dialect, chosen)
     if is_sqlite(db):
         sql = f"{made.sql} AND {key.table.name}.{key.name} IN ({', '.join('?' * len(ids))})"
-        rows = _rows_of_file(db, sql, (organization_id, *ids))
+        rows = _all_of_file(db, made, sql, (organization_id, *ids))
     else:
         # Row by row, which OFFSET 0 keeps: it is the best way for every organization, so the plan can be kept.
         one = f"{made.sql} AND {key.table.name}.{key.name} = wanted.id OFFSET 0"
@@ -130,16 +145,49 @@ def rows_of(
     read a row. So no listener hears of the statement; that it keeps to one organization is tested of `chosen`.
     `is_planned_anew` where the best way to the rows depends on the values given.
     """
-    return _rows_of(db, _worked_out(db.dialect, chosen), given, is_planned_anew)
+    made = _worked_out(db.dialect, chosen)
+    values = _bound(made, given)
+    if is_sqlite(db):
+        return _all_of_file(db, made, made.sql, _in_places(made, values))
+    return _rows_of_server(db, made.sql, values, is_kept=not is_planned_anew)
 
 
-def _rows_of(db: Connection, made: _Selection, given: Mapping[str, Any], is_planned_anew: bool = False) -> list[Any]:
+def value_of(db: Connection, chosen: Select[Any], given: Mapping[str, Any], *, is_planned_anew: bool = False) -> Any:
+    """The same of a select that has one row with one column, such as a count."""
+    ((value,),) = _rows_of(db, _worked_out(db.dialect, chosen), given, is_kept=not is_planned_anew)
+    return value
+
+
+def _rows_of(db: Connection, made: _Selection, given: Mapping[str, Any], *, is_kept: bool = True) -> list[Any]:
+    """One row after the other, which is the best way to a few."""
+    values = _bound(made, given)
+    if is_sqlite(db):
+        return _rows_of_file(db, made.sql, _in_places(made, values))
+    return _rows_of_server(db, made.sql, values, is_kept=is_kept)
+
+
+def _bound(made: _Selection, given: Mapping[str, Any]) -> dict[str, Any]:
     values = {**made.known, **given}
     for name, fit in made.binds:
         values[name] = fit(values[name])
-    if is_sqlite(db):
-        return _rows_of_file(db, made.sql, [values[name] for name in made.given])
-    return _rows_of_server(db, made.sql, values, is_kept=not is_planned_anew)
+    return values
+
+
+def _in_places(made: _Selection, values: Mapping[str, Any]) -> list[Any]:
+    return [values[name] for name in made.given]
+
+
+def _all_of_file(db: Connection, made: _Selection, sql: str, given: Sequence[Any]) -> list[Any]:
+    """The rows of a file in one step, as SQLite writes them.
+
+    At every step the driver lets go of the interpreter's lock. Where other threads are busy, as with recording, it
+    waits milliseconds to get it back: for each row.
+    """
+    if made.as_json is None:
+        return _rows_of_file(db, sql, given)
+    before, behind = made.as_json
+    ((told,),) = _rows_of_file(db, before + sql + behind, given)
+    return decode(told)  # type: ignore[no-any-return]  # a list, as SQLite wrote it
 
 
 def _rows_of_file(db: Connection, sql: str, given: Sequence[Any]) -> list[Any]:
@@ -259,7 +307,23 @@ def _worked_out(dialect: Dialect, chosen: Select[Any]) -> _Selection:
     known = {name: value for name, value in compiled.params.items() if value is not None}
     types = {name: one.type.dialect_impl(dialect) for one, name in compiled.bind_names.items()}
     binds = tuple((name, fit) for name, one in types.items() if (fit := one.bind_processor(dialect)))
-    return _Selection(str(compiled), given, known, binds, names, fits)
+    as_json = _as_json(columns) if dialect.name == "sqlite" else None
+    return _Selection(str(compiled), given, known, binds, names, fits, as_json)
+
+
+def _as_json(columns: Sequence[ColumnElement[Any]]) -> tuple[str, str] | None:
+    """What makes one JSON text of a select's rows, unless there are bytes in them."""
+    if any(isinstance(one.type, LargeBinary) for one in columns):
+        return None
+    names = [f"c{place}" for place in range(len(columns))]
+    values = ", ".join(_value_as_json(name, one) for name, one in zip(names, columns, strict=True))
+    behind = f") SELECT json_group_array(json_array({values})) FROM found"  # noqa: S608 - names of our own
+    return f"WITH found ({', '.join(names)}) AS (", behind
+
+
+def _value_as_json(name: str, one: ColumnElement[Any]) -> str:
+    """A value; a float with all its digits, of which SQLite writes fifteen by itself."""
+    return f"iif({name} IS NULL, NULL, json(printf('%!.20g', {name})))" if isinstance(one.type, Float) else name
 
 
 def _fit_of(kept: TypeEngine[Any], dialect: Dialect) -> Callable[[Any], Any] | None:

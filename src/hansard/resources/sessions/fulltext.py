@@ -37,7 +37,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import TSQUERY, TSVECTOR
 
 from hansard.db.dialect import is_sqlite
-from hansard.db.hot import rows_of, upsert_rows
+from hansard.db.hot import rows_of, upsert_rows, value_of
 from hansard.db.tables import search_doc, session
 from hansard.resources.sessions.paths import KEY, WIDE, read_by
 from hansard.resources.sessions.store import count_sessions
@@ -348,7 +348,7 @@ def find_search(
         return search
     if is_counted or any(one.is_prefix for term in sought for one in term.phrases):
         return replace(search, count=_count_sqlite(db, search))
-    ((count,),) = rows_of(db, _COUNT_OF_FEW, _given(search, most=_FEW + 1))
+    count = value_of(db, _COUNT_OF_FEW, _given(search, most=_FEW + 1))
     return search if count > _FEW else replace(search, count=count)
 
 
@@ -511,7 +511,7 @@ def _page(some: Select[Any]) -> Select[Any]:
 
 def _count_sqlite(db: Connection, search: Search) -> int:
     """How many sessions hold what is sought, or what is sought not to be held."""
-    ((count,),) = rows_of(db, _COUNT, _given(search))
+    count = value_of(db, _COUNT, _given(search))
     return int(count)
 
 

@@ -11,7 +11,7 @@ from msgspec.structs import asdict
 from sqlalchemy import ColumnElement, Connection, Select, bindparam, false, or_, select, tuple_
 
 from hansard.db.dialect import is_sqlite
-from hansard.db.hot import rows_of
+from hansard.db.hot import rows_of, value_of
 from hansard.db.tables import session, snapshot
 from hansard.kit.errors import Invalid
 from hansard.kit.listing import MOST_PER_PAGE, Page, page_fields
@@ -152,7 +152,7 @@ def _known_total(db: Connection, query: Query, asked: _Asked) -> int | None:
         return count_all(db, asked.organization_id, with_tests=True in kinds)
     if asked.seen is not None:
         return sum(one[1 + is_test] for one in asked.seen for is_test in kinds)
-    ((count,),) = rows_of(db, _known(asked.shape, kinds), asked.values, is_planned_anew=True)
+    count = value_of(db, _known(asked.shape, kinds), asked.values, is_planned_anew=True)
     return int(count)
 
 
@@ -176,7 +176,7 @@ def _count_rows(
     """How many there are by an index, of which no more than `most` are counted; of what asks `only` these columns."""
     values = {**asked.values, "most": most}
     if asked.is_kept:
-        ((count,),) = rows_of(db, _counting(asked.shape, hint, most is not None, only), values, is_planned_anew=True)
+        count = value_of(db, _counting(asked.shape, hint, most is not None, only), values, is_planned_anew=True)
     else:
         keys = asking_only(_keys_of(asked), only)
         count = db.execute(counting(keys, hint, is_bounded=most is not None), values).scalar_one()

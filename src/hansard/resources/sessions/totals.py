@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Select, bindparam, func, literal, select, update
 
 from hansard.db.counters import add_to_number, find_number
-from hansard.db.hot import rows_of, update_rows
+from hansard.db.hot import update_rows, value_of
 from hansard.db.tables import counter, session, snapshot
 
 _NAMES = {False: "live_sessions", True: "test_sessions"}  # of the numbers of all, and of a snapshot's columns
@@ -25,7 +25,7 @@ _MORE = (
 
 def count_all(db: Connection, organization_id: int, *, with_tests: bool) -> int:
     """The exact number of sessions, with test sessions or without."""
-    ((count,),) = rows_of(db, _SUMS[with_tests], {"mine": organization_id})
+    count = value_of(db, _SUMS[with_tests], {"mine": organization_id})
     return int(count or 0)
 
 
