@@ -16,6 +16,9 @@ from hansard.resources.accounts.schemas import Organization
 
 NOT_STARTED = 3  # as uvicorn itself leaves when it cannot start
 KEPT_S = 75  # an idle connection, longer than proxies keep theirs (60): else they send into one that is being closed
+# After so long a thread that waits for the interpreter asks for it, not after five milliseconds: a page takes it ten
+# times, and waited each time for those who record.
+LONGEST_TURN_S = 0.001
 
 
 class Server(uvicorn.Server):
@@ -62,6 +65,7 @@ def run_server(settings: Settings, app: FastAPI, listening: socket.socket | None
         signal.signal(one, _leave)
     server = Server(configured(settings, app))
     _collect_seldom()
+    sys.setswitchinterval(LONGEST_TURN_S)
     server.run([listening] if listening else None)
     if not server.started:
         sys.exit(NOT_STARTED)

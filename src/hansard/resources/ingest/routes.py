@@ -1,9 +1,9 @@
 """The recorder's door (design 3): read the body within its limits, check it, answer when it is on disk."""
 
 import asyncio
+from concurrent.futures import ThreadPoolExecutor
 
 from fastapi import APIRouter, Request
-from starlette.concurrency import run_in_threadpool
 
 from hansard.db.access import Now, Storage
 from hansard.kit.body import encoding_of, inflated, media_type_of, received
@@ -15,6 +15,8 @@ from hansard.resources.sessions.access import Idle
 from hansard.wire import PATH, Receipt
 
 router = APIRouter(tags=["ingest"], route_class=QuickRoute)
+# One body after the other: several at once take the interpreter from each other, and from who writes and reads.
+_checking = ThreadPoolExecutor(1, "hansard-checking")
 
 
 @router.post(PATH)
@@ -24,7 +26,8 @@ async def add_events(request: Request, storage: Storage, caller: Ingester, now: 
     Good events are stored even where others of the request are rejected. Sending an event again is harmless.
     """
     body = await received(request, request.app.state.settings.body_timeout_s)
-    sent = Sent(await run_in_threadpool(_checked, body, request), now, idle)
+    checked = await asyncio.get_running_loop().run_in_executor(_checking, _checked, body, request)
+    sent = Sent(checked, now, idle)
     return await asyncio.wrap_future(storage.writer.submit_joined(caller.organization_id, take_together, sent))
 
 
