@@ -13,7 +13,20 @@ from hypothesis import strategies as st
 from pydantic_core import to_json
 
 from hansard.resources.sessions.spoken import spoken_in, spoken_of
-from hansard.resources.sessions.words import Entry, entries, holds, phrase, places, plain, plain_words, spans, words
+from hansard.resources.sessions.words import (
+    Entry,
+    entries,
+    holds,
+    letters,
+    phrase,
+    places,
+    plain,
+    plain_words,
+    spans,
+    standing,
+    with_letters,
+    words,
+)
 from hansard.wire import Child
 
 HOSTILE = st.text(
@@ -61,7 +74,22 @@ _FEW_WORDS = st.lists(st.sampled_from(["a", "b", "ab", "é", "a" * 64, "a" * 65,
 def test_a_text_holds_a_phrase_where_its_words_do(said: list[str], sought: list[str], between: str, star: bool) -> None:
     text, wanted = between.join(said).upper(), phrase(between.join(sought) + "*" * star)
     if wanted:
-        assert holds(wanted, text) == bool(places(wanted, words(text)))
+        begun, found = places(wanted, words(text)), spans(text)
+        assert holds(wanted, text) == bool(begun)
+        stand = [found[at] for place in begun for at in range(place, place + len(wanted.words))]
+        assert standing([wanted, wanted], text) == sorted({(one.start, one.end) for one in stand})
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.lists(_FEW_WORDS, max_size=6), st.lists(st.sampled_from(["a", "ab", "b", "ba", "e"]), min_size=1))
+def test_of_many_texts_those_are_known_that_have_the_letters_of_a_word(
+    said: list[list[str]], sought: list[str]
+) -> None:
+    told = ["".join(some).upper() for some in said]
+    holding = [place for place, text in enumerate(told) if any(one in letters(text) for one in sought)]
+    assert set(holding) <= set(with_letters(told, sought))
+    alone = [place for place, text in enumerate(told) if with_letters([text], sought)]
+    assert alone == holding
 
 
 @pytest.mark.long

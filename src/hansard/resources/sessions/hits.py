@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from hansard.resources.sessions.query import SPOKEN, Query, phrases
 from hansard.resources.sessions.schemas import Hit
 from hansard.resources.sessions.spoken import Message, Spoken
-from hansard.resources.sessions.words import Phrase, Span, Text, all_text, has_letters, holds, places, spans, texts
+from hansard.resources.sessions.words import Phrase, Text, all_text, holds, spans, standing, texts, with_letters
 from hansard.wire import moment_of
 
 MOST_HITS = 3
@@ -24,8 +24,8 @@ def sought_phrases(query: Query) -> list[Phrase]:
 def hits(spoken: Sequence[Spoken], wanted: Sequence[Phrase], started_at: datetime) -> tuple[int, list[Hit]]:
     """How many messages and events of tools hold any of the phrases, and the first of them in order of time."""
     beginnings = {phrase.words[0] for phrase in wanted}
-    likely = [one for one in spoken if has_letters(all_text(one), beginnings)]
-    found = [(one, text) for one in likely if (text := _first(one, wanted))]
+    likely = with_letters([all_text(one) for one in spoken], beginnings)
+    found = [(spoken[place], text) for place in likely if (text := _first(spoken[place], wanted))]
     if not found:
         return 0, []
     found.sort(key=lambda one: _began_at(one[0]))
@@ -73,29 +73,25 @@ def _began_at(one: Spoken) -> str:
 def _snippet(searched: Text, wanted: Sequence[Phrase]) -> tuple[str, list[tuple[int, int]]]:
     """A piece of the text round the first phrase that was found, and where in it the words of all phrases stand."""
     part, _, text = searched
-    found = spans(text)
-    told = [span.word for span in found]
-    marked: set[int] = set()
-    for one in wanted:
-        if part in one.parts:
-            for place in places(one, told):
-                marked.update(range(place, place + len(one.words)))
-    begin, end = _piece(text, found, min(marked))
+    found = standing((one for one in wanted if part in one.parts), text)
+    begin, end = _piece(text, *found[0])
     ends = ("…" if begin else "", "…" if end < len(text) else "")
     shift = len(ends[0]) - begin
-    inside = (found[place] for place in sorted(marked))
-    ranges = [(one.start + shift, one.end + shift) for one in inside if begin <= one.start and one.end <= end]
+    ranges = [(start + shift, stop + shift) for start, stop in found if begin <= start and stop <= end]
     return ends[0] + text[begin:end] + ends[1], _joined(ranges)
 
 
-def _piece(text: str, found: Sequence[Span], first: int) -> tuple[int, int]:
-    """Where the snippet begins and ends: at words, where there are any near enough."""
-    begin = max(0, found[first].start - _BEFORE)
+def _piece(text: str, start: int, stop: int) -> tuple[int, int]:
+    """Where a snippet round this word begins and ends: at words, where there are any near enough."""
+    if start <= _BEFORE and len(text) <= _LENGTH:
+        return 0, len(text)
+    found = spans(text)
+    begin = max(0, start - _BEFORE)
     if begin:
         begin = next(one.start for one in found if one.start >= begin)
-    end = min(len(text), max(begin + _LENGTH, found[first].end))
+    end = min(len(text), max(begin + _LENGTH, stop))
     if end < len(text):
-        end = max((one.end for one in found[first:] if one.end <= end), default=end)
+        end = max((one.end for one in found if one.start >= start and one.end <= end), default=end)
     return begin, end
 
 

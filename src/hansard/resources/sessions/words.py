@@ -7,9 +7,11 @@ phrase. A phrase lies within one text: a message, a tool's name, or one value of
 
 import re
 import unicodedata
+from bisect import bisect_right
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import accumulate
 from typing import Any, NamedTuple
 from zlib import crc32
 
@@ -80,10 +82,28 @@ def letters(text: str) -> str:
     return text.translate(_FOLDED)
 
 
-def has_letters(text: str, beginnings: Collection[str]) -> bool:
-    """Whether a text has the letters of any of these words in a row: where not, no word need be cut out of it."""
-    told = text.lower() if text.isascii() else letters(text)
-    return any(map(told.__contains__, beginnings))
+def with_letters(told: Sequence[str], beginnings: Collection[str]) -> list[int]:
+    """Which of these texts have the letters of any of these words in a row: in others no word need be looked for."""
+    whole = "".join(told)
+    if not whole.isascii():
+        return [place for place, text in enumerate(told) if _has_letters(text, beginnings)]
+    ends = list(accumulate(map(len, told)))
+    whole = whole.lower()
+    return sorted({place for one in beginnings for place in _with_ascii(whole, ends, one)})
+
+
+def _has_letters(text: str, beginnings: Collection[str]) -> bool:
+    folded = letters(text)
+    return any(map(folded.__contains__, beginnings))
+
+
+def _with_ascii(whole: str, ends: Sequence[int], word: str) -> Iterator[int]:
+    """In which texts, of those that are `whole` one after another, a word begins. None is looked at twice."""
+    at = whole.find(word)
+    while at >= 0:
+        place = bisect_right(ends, at)
+        yield place
+        at = whole.find(word, ends[place])
 
 
 def words(text: str) -> list[str]:
@@ -135,7 +155,7 @@ def spans(text: str) -> list[Span]:
     """The words of a text with their places: the same words that `words` gives."""
     if text.isascii():
         told = _ASCII_WORD.finditer(text.lower())
-        return [Span(one[0][:MOST_CHARACTERS], *one.span()) for one in told]
+        return [Span(one[0][:MOST_CHARACTERS], one.start(), one.end()) for one in told]
     found: list[Span] = []
     letters: list[str] = []
     start = end = 0
@@ -247,10 +267,14 @@ class Phrase:
 
     @cached_property
     def in_ascii(self) -> re.Pattern[str]:
-        """What finds it in a text of small ASCII letters. A word of the most characters may be cut from a longer."""
+        """What finds it in a text of small ASCII letters. A word of the most characters may be cut from a longer.
+
+        It begins with the first word, for which Python looks quickly, and then looks back.
+        """
         *others, last = (f"{re.escape(one)}{_MORE if len(one) == MOST_CHARACTERS else ''}" for one in self.words)
         told = "[^0-9a-z]+".join((*others, last + _MORE if self.is_prefix else last))
-        return re.compile(f"(?<![0-9a-z]){told}(?![0-9a-z])")
+        first = re.escape(self.words[0])
+        return re.compile(f"{first}(?<![0-9a-z]{first}){told.removeprefix(first)}(?![0-9a-z])")
 
 
 def phrase(text: str, parts: tuple[str, ...] = PARTS) -> Phrase | None:
@@ -276,3 +300,26 @@ def holds(wanted: Phrase, text: str) -> bool:
     if not text.isascii():
         return bool(places(wanted, words(text)))
     return wanted.in_ascii.search(text.lower()) is not None
+
+
+def standing(wanted: Iterable[Phrase], text: str) -> list[tuple[int, int]]:
+    """Where in a text the words of any of these phrases stand, in order. Of ASCII no other word is cut out for it."""
+    find = _standing_in_ascii if text.isascii() else _standing
+    return sorted({place for one in wanted for place in find(one, text)})
+
+
+def _standing(wanted: Phrase, text: str) -> Iterator[tuple[int, int]]:
+    found = spans(text)
+    for place in places(wanted, [span.word for span in found]):
+        for span in found[place : place + len(wanted.words)]:
+            yield span.start, span.end
+
+
+def _standing_in_ascii(wanted: Phrase, text: str) -> Iterator[tuple[int, int]]:
+    """A phrase may begin within itself, as `no no` does in `no no no`."""
+    told = text.lower()
+    whole = wanted.in_ascii.search(told)
+    while whole:
+        for one in _ASCII_WORD.finditer(told, *whole.span()):
+            yield one.span()
+        whole = wanted.in_ascii.search(told, whole.start() + 1)
