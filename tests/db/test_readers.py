@@ -7,7 +7,7 @@ from functools import partial
 import pytest
 from sqlalchemy import Connection, text
 
-from hansard.db.access import Readers
+from hansard.db.access import Readers, takes_long
 from hansard.db.engine import Database
 
 WRITE = text("INSERT INTO counter (organization_id, name, value) VALUES (1, :name, 1)")
@@ -66,6 +66,22 @@ def test_what_takes_long_is_given_up_where_it_was_asked_and_done_in_a_thread(sql
     here = threading.current_thread().name
     assert (long[0], short) == (here, [here])
     assert long[1].startswith("hansard-reader")
+
+
+def test_what_says_that_it_takes_long_is_done_in_a_thread(sqlite_database: Database) -> None:
+    def work(db: Connection) -> str:
+        takes_long(db)
+        return _thread(db)
+
+    async def look() -> tuple[str, str]:
+        readers = Readers(sqlite_database)
+        found = await readers.look_up(work), await readers.look_up(_thread)
+        readers.close()
+        return found
+
+    long, short = asyncio.run(look())
+    assert long.startswith("hansard-reader")
+    assert short == threading.current_thread().name
 
 
 def _counted_to(most: int, db: Connection, told: list[str]) -> int:

@@ -18,13 +18,14 @@ from hansard.db.engine import Database
 from hansard.db.tables import body
 from hansard.resources.accounts.store import list_organizations
 from hansard.resources.sessions import backlog as reading
-from hansard.resources.sessions import fulltext, indexing
+from hansard.resources.sessions import fulltext, indexing, store
+from hansard.resources.sessions import search as searching
 from hansard.resources.sessions.backlog import Backlog, add_batch, find_backlog, find_batch, start_walk
 from hansard.resources.sessions.fulltext import Document, count_documents, remove_all_documents, remove_document
 from hansard.resources.sessions.indexing import Indexer, index_all
 from hansard.resources.sessions.intake import add_changes
 from hansard.resources.sessions.spoken import spoken_of
-from hansard.resources.sessions.store import list_children
+from hansard.resources.sessions.store import find_spoken, list_children
 from hansard.resources.sessions.words import entries
 from tests.conftest import House
 from tests.door import Door
@@ -221,6 +222,36 @@ def test_each_hit_says_who_said_it_when_and_where_in_the_text(house: House) -> N
     assert [hit["snippet"] for hit in phrased["hits"]] == ["A refund?", "Thanks for the refund"]
     assert phrased["hits"][1]["ranges"] == [[7, 10], [11, 14], [15, 21]]
     assert [(one["hit_count"], one["hits"]) for one in search(door, "agent:desk -parcel")] == [(0, [])]
+
+
+def test_only_the_few_hits_of_one_word_are_read_at_once(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What may take long keeps nobody waiting: the index passes by much for a phrase, and a session may be long."""
+    is_file, door = house.database.folder is not None, house.door()
+    talk(door, said("W", "user", "a zebra crossing", 4))
+    talk(door, said("Z", "user", "zebras, a zebra", 4))
+    talk(door, said("R", "user", "a zephyr", 4), is_over=False)
+    settle(house, door)
+    readers = []
+
+    def spy(db: Connection, *given: Any) -> Any:
+        readers.append(threading.current_thread().name)
+        return find_spoken(db, *given)
+
+    monkeypatch.setattr(searching, "find_spoken", spy)
+
+    def is_read_at_once(q: str) -> bool:
+        readers.clear()
+        assert search(door, q), q
+        return not readers[-1].startswith("hansard-reader")
+
+    assert is_read_at_once("Zebra") == is_file
+    assert not any(map(is_read_at_once, ("zebra*", '"a zebra"', "a zebra", "user:zebra", "zebra,zephyr", "zephyr")))
+    monkeypatch.setattr(store, "_SOON_READ", 50)
+    assert not is_read_at_once("zebra")
+    monkeypatch.setattr(fulltext, "_RARE", 1)
+    monkeypatch.setattr(store, "_SOON_READ", 1000)
+    assert not is_read_at_once("zebra")
+    assert is_read_at_once("crossing") == is_file
 
 
 def test_a_page_of_hits_is_as_asked_and_bad_questions_are_refused(house: House) -> None:

@@ -24,6 +24,17 @@ T = TypeVar("T")
 # In a request that is answered at once SQLite takes half a million steps, some five milliseconds. It is counted in
 # steps and not in time, so that the same request is always answered in the same way.
 _MOST_PACES, _STEPS_A_PACE = 10, 50_000
+_AT_ONCE = "hansard.at_once"  # in what is known of a connection: that the event loop waits for it
+
+
+class _Long(Exception):
+    """What was begun at once turned out to take long."""
+
+
+def takes_long(db: Connection) -> None:
+    """Say that what follows does. Where the event loop waits for it, it is given up, and done anew in a thread."""
+    if _AT_ONCE in db.info:
+        raise _Long
 
 
 class Readers:
@@ -49,12 +60,14 @@ class Readers:
         """The same for what is soon answered: where the database is a file, a change of threads takes longer than to
         look a few rows up, and it is done at once, on a connection that nobody else has.
 
-        What takes SQLite long is given up, and done anew in a thread.
+        What takes SQLite long, or says so itself (`takes_long`), is given up, and done anew in a thread.
         """
         if not self._database.folder:
             return await self.read(work)
         try:
             return self._look_up(work)
+        except _Long:
+            pass
         except DBAPIError as error:
             if not is_interrupted(error):
                 raise
@@ -77,6 +90,7 @@ class Readers:
         """
         here = self._database.reader.connect()
         here.begin()
+        here.info[_AT_ONCE] = True
         driver: Any = here.connection.driver_connection
         driver.rollback()
         driver.set_progress_handler(self._is_long, _STEPS_A_PACE)

@@ -36,6 +36,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import TSQUERY, TSVECTOR
 
+from hansard.db.access import takes_long
 from hansard.db.dialect import is_sqlite
 from hansard.db.hot import rows_of, upsert_rows, value_of
 from hansard.db.tables import search_doc, session
@@ -58,6 +59,7 @@ _SESSION_BITS = 40
 _LAST_SESSION = 2**_SESSION_BITS - 1
 _BETWEEN_COLUMNS = "\u00a7"  # no plain text has it
 _ROWS_A_STATEMENT = 50
+_RARE = 100  # hits that are counted at once
 _FEW = 2000  # hits that are looked up one by one
 _MOST_PLACES = 255  # of one word, and
 _LAST_PLACE = 3000  # of all, in one tsvector, which holds a megabyte: so many of the longest words there can be
@@ -333,6 +335,12 @@ class Search:
         """Whether it is sought by what a session does not hold, and by nothing else."""
         return all(one.is_not for one in self.sought)
 
+    @property
+    def is_a_word(self) -> bool:
+        """Whether it is one whole word, said by anybody: the index goes from hit to hit, and past nothing else."""
+        phrases = [one for term in self.sought for one in term.phrases]
+        return not self.is_turned and len(phrases) == 1 and phrases[0] == Phrase(phrases[0].words[:1])
+
 
 def find_search(
     db: Connection, organization_id: int, sought: Sequence[Sought], *, is_counted: bool = False
@@ -344,12 +352,23 @@ def find_search(
     if not sought:
         return None
     search = Search(organization_id, sought, is_sqlite(db), None)
-    if not search.is_sqlite or search.is_turned:
+    if not search.is_sqlite:
+        return search
+    if search.is_a_word and (count := _count_few(db, search, _RARE)) <= _RARE:
+        return replace(search, count=count)
+    takes_long(db)  # within a single one of the steps that SQLite counts
+    if search.is_turned:
         return search
     if is_counted or any(one.is_prefix for term in sought for one in term.phrases):
         return replace(search, count=_count_sqlite(db, search))
-    count = value_of(db, _COUNT_OF_FEW, _given(search, most=_FEW + 1))
+    count = _count_few(db, search, _FEW)
     return search if count > _FEW else replace(search, count=count)
+
+
+def _count_few(db: Connection, search: Search, most: int) -> int:
+    """How many sessions hold what is sought; one more than `most` where they are more."""
+    count = value_of(db, _COUNT_OF_FEW, _given(search, most=most + 1))
+    return int(count)
 
 
 def found(search: Search) -> ColumnElement[bool]:

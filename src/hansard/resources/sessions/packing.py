@@ -76,6 +76,11 @@ class Dictionary:
         return zstd.decompress(frame, zstd_dict=self._dictionary)
 
 
+def unpacked_bytes(frame: bytes) -> int | None:
+    """How long the text of a frame is; None where that is not said. Raises ZstdError where it is damaged."""
+    return zstd.get_frame_info(frame).decompressed_size
+
+
 BUILT_IN = Dictionary(1, _DICTIONARIES[1])
 
 

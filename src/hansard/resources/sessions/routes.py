@@ -184,7 +184,7 @@ def find_sessions(
     response_model=Page[SearchedSession],
     response_model_by_alias=False,
 )
-@reading
+@listing
 def search_sessions(
     db: Connection,
     caller: Caller,

@@ -8,6 +8,7 @@ from msgspec.structs import asdict
 from pydantic_core import from_json
 from sqlalchemy import ColumnElement, Connection, RowMapping, Select, and_, bindparam, func, or_, select, type_coerce
 
+from hansard.db.access import takes_long
 from hansard.db.hot import first_row, rows_among, rows_by_id
 from hansard.db.tables import Shown, body, change, child, session, snapshot
 from hansard.kit.answers import Json, part, written
@@ -31,7 +32,7 @@ from hansard.kit.listing import (
     truth,
 )
 from hansard.resources.sessions.dictionaries import get_dictionary
-from hansard.resources.sessions.packing import Dictionary, unpacked
+from hansard.resources.sessions.packing import Dictionary, unpacked, unpacked_bytes
 from hansard.resources.sessions.parties import of_party
 from hansard.resources.sessions.paths import Needs, Path, asking_only, choose_path, counting, read_by
 from hansard.resources.sessions.schemas import Session
@@ -138,6 +139,7 @@ def through_snapshot(organization_id: int, key: ColumnElement[Any], column: Colu
     return Column(where, column.order)
 
 
+_SOON_READ = 200_000  # bytes, which take a millisecond or two
 Row = dict[str, Any]  # of a list, under the names and in the types of its JSON
 
 
@@ -335,10 +337,10 @@ def find_children(db: Connection, organization_id: int, ids: Sequence[int]) -> d
 
 def find_spoken(db: Connection, organization_id: int, ids: Sequence[int]) -> dict[int, list[Spoken]]:
     """What was said and done in each of these sessions, in the order of the record: none where there is no session."""
-    found = {
-        number: spoken_in(dictionary.decompressed(packed))
-        for number, packed, dictionary in _packed(db, organization_id, ids)
-    }
+    bodies = list(_packed(db, organization_id, ids))
+    if len(bodies) < len(ids) or sum(unpacked_bytes(packed) or _SOON_READ for _, packed, _ in bodies) > _SOON_READ:
+        takes_long(db)
+    found = {number: spoken_in(dictionary.decompressed(packed)) for number, packed, dictionary in bodies}
     running = [number for number in ids if number not in found]
     rows = find_rows(db, organization_id, running, child.c.kind.in_(SPOKEN_KINDS)) if running else {}
     return found | {number: list(spoken_of(children)) for number, children in rows.items()}
