@@ -38,9 +38,10 @@ def _hit(one: Spoken, text: Text, wanted: Sequence[Phrase], said: Sequence[Messa
     is_message = isinstance(one, Message)
     began_at = _began_at(one)
     at = moment_of(began_at)
-    turn_index = bisect_right(said, began_at, key=_began_at) - 1
     if is_message:
         turn_index = next(place for place, each in enumerate(said) if each is one)
+    else:
+        turn_index = bisect_right(said, began_at, key=_began_at) - 1
     snippet, ranges = _snippet(text, wanted)
     return Hit(
         kind="message" if is_message else "tool_call",
