@@ -4,14 +4,16 @@ from typing import Any
 
 import pytest
 
+from hansard.resources.sessions import search
+from hansard.resources.sessions.indexing import index_all
 from tests.conftest import House
 from tests.door import Door
 from tests.make import make_event, make_session, said, start
 
 
-def found(door: Door, q: str) -> list[str]:
+def found(door: Door, q: str, **more: str) -> list[str]:
     """The carrier's ids of what a filter finds, in order; the total says the same."""
-    page = door.get("/hansard/v1/sessions", q=q).json
+    page = door.get("/hansard/v1/sessions", q=q, **more).json
     assert page["total_count"] == len(page["items"])
     return sorted(one["channel_manager_sid"] for one in page["items"])
 
@@ -117,3 +119,29 @@ def test_a_batch_notes_its_numbers_in_one_statement_and_none_when_no_number_chan
     assert found(door, "from:15557") == ["S7", "T"]
     make_session(door)
     assert noted([start("V", source=None, target=None)]) == 0
+
+
+@pytest.mark.parametrize("most", [0, 3, 2000])
+def test_a_number_without_a_field_is_found_wherever_it_is(
+    house: House, monkeypatch: pytest.MonkeyPatch, most: int
+) -> None:
+    """In few sessions, which are looked up by their ids, as in many."""
+    monkeypatch.setattr(search, "_MOST_NAMED", most)
+    door = house.door()
+    door.send([start("A", source="+18045512"), start("B", target="sip:5512@example.com"), start("5512")])
+    door.send([start("D"), said("D", "user", "It is 5512.", 1), start("E"), said("E", "agent", "55 12", 1)])
+    door.send([start("F", source="+18045512", target="+15512"), start("G", source="+15513", is_test=True)])
+    door.send([start("H"), said("H", "user", "Neither 551 nor 2.", 1)])
+    index_all(house.database, door.organization_id)
+
+    assert found(door, "5512") == ["5512", "A", "B", "D", "F"]
+    assert found(door, "-5512") == ["E", "G", "H"]
+    assert found(door, "5512 from:4551") == ["A", "F"]
+    assert found(door, "5512 -from:4551") == ["5512", "B", "D"]
+    assert found(door, "5512,5513") == ["5512", "A", "B", "D", "F", "G"]
+    assert found(door, "5512 neither") == []
+    assert found(door, "5512 it", sort="source") == ["D"]
+    assert found(door, "5512 -is:test", sort="-duration") == ["5512", "A", "B", "D", "F"]
+    assert found(door, "99999") == []
+    assert found(door, '"!!!"') == []
+    assert found(door, ",".join(["5512", *map(str, range(7000, 7300))])) == ["5512", "A", "B", "D", "F"]

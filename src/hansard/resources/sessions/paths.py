@@ -119,6 +119,11 @@ def _of_few(count: Count, needs: Needs) -> str | None:
     return None
 
 
+def narrow(column: str) -> str:
+    """The narrow index that begins with a column. Raises StopIteration where there is none."""
+    return next(f"INDEXED BY {name}" for name, (first, *_) in NARROW.items() if first == column)
+
+
 def _in_order(needs: Needs, by: str | None) -> str:
     """The index to go through in order, or as near to it as there is."""
     is_held = by == "duration_s" and needs.columns <= set(NARROW["session_duration"])

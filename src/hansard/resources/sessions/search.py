@@ -1,14 +1,29 @@
 """Sessions found by a filter: all SQL for `query.py`, pages with their exact total, and a session's neighbours."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache, partial
 from json import dumps
-from typing import Any
+from typing import Any, NamedTuple
 
 from msgspec.structs import asdict
-from sqlalchemy import ColumnElement, Connection, Select, bindparam, false, or_, select, tuple_
+from sqlalchemy import (
+    ARRAY,
+    BigInteger,
+    ColumnElement,
+    Connection,
+    Select,
+    any_,
+    bindparam,
+    false,
+    func,
+    literal,
+    or_,
+    select,
+    tuple_,
+    union_all,
+)
 
 from hansard.db.dialect import is_sqlite
 from hansard.db.hot import rows_of, value_of
@@ -30,6 +45,7 @@ from hansard.resources.sessions.conditions import (
 from hansard.resources.sessions.fulltext import Newest, Search, Sought
 from hansard.resources.sessions.hits import hits, sought_phrases
 from hansard.resources.sessions.order import NEWEST, Cursor, Sort, cursor_behind
+from hansard.resources.sessions.parties import PARTIES
 from hansard.resources.sessions.paths import (
     KEY,
     WIDE,
@@ -38,6 +54,7 @@ from hansard.resources.sessions.paths import (
     choose_path,
     counting,
     direct_path,
+    narrow,
     needs_of,
     read_by,
 )
@@ -51,6 +68,7 @@ LAST_ROW = 10**9
 _DIGITS_OF_A_NUMBER = 3
 _MOST_KEPT = 1000  # of each kind of statement
 _MOST_TOLD = 5000  # snapshots
+_MOST_NAMED = 2000  # sessions that a number is in
 
 
 @dataclass(frozen=True)
@@ -59,7 +77,7 @@ class _Asked:
 
     `values` are the organization and those that the shape leaves open. `seen` are the snapshots that a file was asked
     for once, each with the numbers of its sessions and of its test sessions: in the count and again in the page they
-    would be looked for anew.
+    would be looked for anew. `is_few` where what is asked names few sessions by their ids.
     """
 
     organization_id: int
@@ -68,6 +86,7 @@ class _Asked:
     more: Sequence[ColumnElement[bool]]
     values: Mapping[str, Any]
     seen: Sequence[tuple[int, int, int]] | None
+    is_few: bool
 
     @property
     def others(self) -> list[ColumnElement[bool]]:
@@ -190,7 +209,7 @@ def _counting(shape: Shape, hint: str | None, is_bounded: bool, only: frozenset[
 
 
 def _path(db: Connection, query: Query, asked: _Asked, sort: Sort, total: int | None, *, with_total: bool) -> Path:
-    if asked.search:
+    if asked.search or asked.is_few:
         return Path(_direct_path(query, asked) or WIDE, None)
     count = partial(_count_rows, db, asked)
     return choose_path(db, count, needs_of(query), sort.column.key, total=total, with_total=with_total)
@@ -198,7 +217,8 @@ def _path(db: Connection, query: Query, asked: _Asked, sort: Sort, total: int | 
 
 def _direct_path(query: Query, asked: _Asked) -> str | None:
     """The index that leads at once to the sessions of few hits, or to those that are named."""
-    return KEY if asked.search and asked.search.is_few else direct_path(needs_of(query))
+    is_few = asked.is_few or (asked.search is not None and asked.search.is_few)
+    return KEY if is_few else direct_path(needs_of(query))
 
 
 def _keys_of(asked: _Asked) -> Select[Any]:
@@ -327,10 +347,11 @@ def _asked(db: Connection, organization_id: int, query: Query, now: datetime, *,
         shape = shape.told
         values["seen"] = dumps([one[0] for one in seen])
     mixed = [one for one in query.terms if not is_condition(one) and not _is_spoken(one)]
-    more = [_where_mixed(db, organization_id, one, now) for one in mixed]
+    told = [_where_mixed(db, organization_id, one, now) for one in mixed]
+    more = [one.condition for one in told]
     is_counted = is_counted and not shape.of_session[1:] and not more
     search = fulltext.find_search(db, organization_id, _sought(query), is_counted=is_counted)
-    return _Asked(organization_id, search, shape, more, values, seen)
+    return _Asked(organization_id, search, shape, more, values, seen, any(one.is_few for one in told))
 
 
 @lru_cache(maxsize=_MOST_KEPT)
@@ -356,22 +377,56 @@ def _may_be_a_number(value: str) -> bool:
     return sum(one.isdigit() for one in value) >= _DIGITS_OF_A_NUMBER
 
 
-def _where_mixed(db: Connection, organization_id: int, term: Term, now: datetime) -> ColumnElement[bool]:
+class _Mixed(NamedTuple):
+    """What is asked of a session, and whether that names few of them by their ids."""
+
+    condition: ColumnElement[bool]
+    is_few: bool
+
+
+def _where_mixed(db: Connection, organization_id: int, term: Term, now: datetime) -> _Mixed:
     """What a term asks that is searched in what was said, or in other places, or in both."""
     found = [_anywhere(db, organization_id, term.field, value, now) for value in term.values]
-    return any_of(found, is_not=term.is_not)
+    condition = any_of([one.condition for one in found], is_not=term.is_not)
+    return _Mixed(condition, not term.is_not and all(one.is_few for one in found))
 
 
-def _anywhere(db: Connection, organization_id: int, field: str, value: str, now: datetime) -> ColumnElement[bool]:
+def _anywhere(db: Connection, organization_id: int, field: str, value: str, now: datetime) -> _Mixed:
     sought = phrases(field, [value])
     is_named = field == "text" and (not sought or _may_be_a_number(value))
     search = fulltext.find_search(db, organization_id, [Sought(sought)]) if sought else None
-    spoken = [fulltext.found(search)] if search else []
-    named = [_has(organization_id, one, value, now) for one in _NAMING] if is_named else []
-    return or_(false(), *spoken, *named)
+    places = [(hint, _has(organization_id, one, value, now)) for one, hint in _NAMING.items()] if is_named else []
+    if search:
+        places.append((KEY, fulltext.found(search)))
+    is_quick = search is None or search.is_few or not search.is_sqlite
+    ids = _few_in(db, organization_id, places) if is_quick else None
+    if ids is None:
+        return _Mixed(or_(false(), *(one for _, one in places)), False)
+    return _Mixed(_is_one_of(db, ids), True)
 
 
-_NAMING = ("from", "to", "sid", "id")
+# Where a number is looked for beside what was said, each with the index that finds it there.
+_NAMING = {name: narrow(column) for name, column in PARTIES.items()} | {"sid": KEY, "id": KEY}
+
+
+def _few_in(
+    db: Connection, organization_id: int, places: Iterable[tuple[str, ColumnElement[bool]]]
+) -> list[int] | None:
+    """The sessions for which any of these holds, looked for one after the other by its index: together, all sessions
+    would be gone through. None where they are many.
+    """
+    mine = session.c.organization_id == organization_id
+    found = [read_by(hint, select(session.c.id).where(mine, one)) for hint, one in places]
+    ids = list(db.execute(union_all(*found).limit(_MOST_NAMED + 1)).scalars()) if found else []
+    return sorted(set(ids)) if len(ids) <= _MOST_NAMED else None
+
+
+def _is_one_of(db: Connection, ids: list[int]) -> ColumnElement[bool]:
+    """That a session has one of these ids. They are one parameter: of many values there may be too many for more."""
+    if not is_sqlite(db):
+        return session.c.id == any_(literal(ids, ARRAY(BigInteger)))
+    given = func.json_each(dumps(ids)).table_valued("value")
+    return session.c.id.in_(select(given.c.value))
 
 
 def _has(organization_id: int, field: str, value: str, now: datetime) -> ColumnElement[bool]:
