@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from collections.abc import AsyncIterator
 from typing import Annotated, Any
 
 import pytest
@@ -125,6 +126,17 @@ async def _answer(scope: dict[str, Any]) -> tuple[int, Any]:
 def test_what_asks_for_a_header_cannot_be_read_in_one_look() -> None:
     async def told(day: Annotated[str, Header()] = "Monday") -> str:
         return day
+
+    with pytest.raises(TypeError):
+        Asking(get_dependant(path="/", call=told))
+
+
+def test_what_is_left_open_for_an_answer_cannot_be_read_in_one_look() -> None:
+    async def opened() -> AsyncIterator[int]:
+        yield 1
+
+    async def told(number: Annotated[int, Depends(opened)]) -> int:
+        return number
 
     with pytest.raises(TypeError):
         Asking(get_dependant(path="/", call=told))

@@ -41,6 +41,8 @@ class Asking:
         assert told.call is not None  # noqa: S101 - for the type checker
         if told.header_params or told.cookie_params or told.body_params:
             raise TypeError(f"{told.call} asks for more than a path and a query, which nobody would read.")
+        if not inspect.iscoroutinefunction(told.call):
+            raise TypeError(f"{told.call} is no coroutine function, and nobody would wait for it.")
         self._call: Callable[..., Any] = told.call
         asked = inspect.signature(self._call).parameters
         shown = [_field(asked[one.name]) for one in (*told.path_params, *told.query_params)]
