@@ -2,7 +2,9 @@
 
 import asyncio
 import threading
+from collections.abc import Callable, Coroutine
 from functools import partial
+from typing import Any, TypeVar
 
 import pytest
 from sqlalchemy import Connection, text
@@ -10,6 +12,7 @@ from sqlalchemy import Connection, text
 from hansard.db.access import Readers, takes_long
 from hansard.db.engine import Database
 
+T = TypeVar("T")
 WRITE = text("INSERT INTO counter (organization_id, name, value) VALUES (1, :name, 1)")
 COUNT = text("SELECT count(*) FROM counter WHERE organization_id = 1 AND name LIKE 'n%'")
 
@@ -23,29 +26,38 @@ def broken(_db: Connection) -> int:
 
 
 def test_each_look_sees_what_was_written_before_it(database: Database) -> None:
-    async def look() -> list[tuple[int, int]]:
-        readers, seen = Readers(database), []
+    async def look(readers: Readers) -> list[tuple[int, int]]:
+        seen = []
         for number in range(3):
             seen.append((await readers.read(count), await readers.look_up(count)))
             await asyncio.to_thread(database.write, 1, lambda db, n=number: db.execute(WRITE, {"name": f"n{n}"}))
             with pytest.raises(LookupError):
                 await readers.look_up(broken)
-        readers.close()
         return seen
 
-    assert asyncio.run(look()) == [(0, 0), (1, 1), (2, 2)]
+    assert _asked(database, look) == [(0, 0), (1, 1), (2, 2)]
 
 
 def test_a_file_is_looked_up_where_it_is_asked_and_everything_else_in_a_thread(database: Database) -> None:
-    async def names() -> tuple[str, str]:
-        readers = Readers(database)
-        found = await readers.read(_thread), await readers.look_up(_thread)
-        readers.close()
-        return found
+    async def names(readers: Readers) -> tuple[str, str]:
+        return await readers.read(_thread), await readers.look_up(_thread)
 
-    read, looked_up = asyncio.run(names())
+    read, looked_up = _asked(database, names)
     assert read.startswith("hansard-reader")
     assert looked_up == threading.current_thread().name if database.folder else looked_up.startswith("hansard-reader")
+
+
+def _asked(database: Database, ask: Callable[[Readers], Coroutine[Any, Any, T]]) -> T:
+    """What readers answer, closed afterwards."""
+
+    async def run() -> T:
+        readers = Readers(database)
+        try:
+            return await ask(readers)
+        finally:
+            readers.close()
+
+    return asyncio.run(run())
 
 
 def _thread(_db: Connection) -> str:
@@ -55,14 +67,13 @@ def _thread(_db: Connection) -> str:
 def test_what_takes_long_is_given_up_where_it_was_asked_and_done_in_a_thread(sqlite_database: Database) -> None:
     """So that no list, however long it is counted, keeps the others waiting; the next is asked at once again."""
 
-    async def look() -> tuple[list[str], list[str]]:
-        readers, long, short = Readers(sqlite_database), list[str](), list[str]()
-        assert await readers.look_up(partial(_counted_to, 3_000_000, told=long)) == 3_000_000
-        assert await readers.look_up(partial(_counted_to, 300, told=short)) == 300
-        readers.close()
-        return long, short
+    long, short = list[str](), list[str]()
 
-    long, short = asyncio.run(look())
+    async def look(readers: Readers) -> tuple[int, int]:
+        first = await readers.look_up(partial(_counted_to, 3_000_000, told=long))
+        return first, await readers.look_up(partial(_counted_to, 300, told=short))
+
+    assert _asked(sqlite_database, look) == (3_000_000, 300)
     here = threading.current_thread().name
     assert (long[0], short) == (here, [here])
     assert long[1].startswith("hansard-reader")
@@ -73,13 +84,10 @@ def test_what_says_that_it_takes_long_is_done_in_a_thread(sqlite_database: Datab
         takes_long(db)
         return _thread(db)
 
-    async def look() -> tuple[str, str]:
-        readers = Readers(sqlite_database)
-        found = await readers.look_up(work), await readers.look_up(_thread)
-        readers.close()
-        return found
+    async def look(readers: Readers) -> tuple[str, str]:
+        return await readers.look_up(work), await readers.look_up(_thread)
 
-    long, short = asyncio.run(look())
+    long, short = _asked(sqlite_database, look)
     assert long.startswith("hansard-reader")
     assert short == threading.current_thread().name
 

@@ -1,6 +1,8 @@
 """The few things the two databases say differently."""
 
-from sqlalchemy import Connection, text
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, func, text
 from sqlalchemy.exc import DBAPIError
 
 _LOCKS = 0x48414E53  # "HANS": keeps our advisory locks apart from those of other programs in the database
@@ -8,6 +10,11 @@ _LOCKS = 0x48414E53  # "HANS": keeps our advisory locks apart from those of othe
 
 def is_sqlite(db: Connection) -> bool:
     return db.dialect.name == "sqlite"
+
+
+def numbers_in(told: Any) -> ColumnElement[int]:
+    """The numbers of a list in JSON, or of a parameter that will be one, as a column of their own: SQLite's."""
+    return func.json_each(told).table_valued("value").c.value
 
 
 def lock_organization(db: Connection, organization_id: int) -> None:

@@ -127,7 +127,7 @@ def rows_by_id(
 def first_row(db: Connection, chosen: Select[Any], given: Mapping[str, Any]) -> dict[str, Any] | None:
     """The row of a select that has one at most, by the names of the columns; None where there is none."""
     made = _worked_out(db.dialect, chosen)
-    rows = _rows_of(db, made, given)
+    rows = _rows_of(db, made, given, is_one=True)
     if not rows:
         return None
     values = list(rows[0])
@@ -145,36 +145,27 @@ def rows_of(
     read a row. So no listener hears of the statement; that it keeps to one organization is tested of `chosen`.
     `is_planned_anew` where the best way to the rows depends on the values given.
     """
-    made = _worked_out(db.dialect, chosen)
-    values = _bound(made, given)
-    if is_sqlite(db):
-        return _all_of_file(db, made, made.sql, _in_places(made, values))
-    return _rows_of_server(db, made.sql, values, is_kept=not is_planned_anew)
+    return _rows_of(db, _worked_out(db.dialect, chosen), given, is_kept=not is_planned_anew)
 
 
 def value_of(db: Connection, chosen: Select[Any], given: Mapping[str, Any], *, is_planned_anew: bool = False) -> Any:
     """The same of a select that has one row with one column, such as a count."""
-    ((value,),) = _rows_of(db, _worked_out(db.dialect, chosen), given, is_kept=not is_planned_anew)
+    made = _worked_out(db.dialect, chosen)
+    ((value,),) = _rows_of(db, made, given, is_kept=not is_planned_anew, is_one=True)
     return value
 
 
-def _rows_of(db: Connection, made: _Selection, given: Mapping[str, Any], *, is_kept: bool = True) -> list[Any]:
-    """One row after the other, which is the best way to a few."""
-    values = _bound(made, given)
-    if is_sqlite(db):
-        return _rows_of_file(db, made.sql, _in_places(made, values))
-    return _rows_of_server(db, made.sql, values, is_kept=is_kept)
-
-
-def _bound(made: _Selection, given: Mapping[str, Any]) -> dict[str, Any]:
+def _rows_of(
+    db: Connection, made: _Selection, given: Mapping[str, Any], *, is_kept: bool = True, is_one: bool = False
+) -> list[Any]:
+    """`is_one` where there is one row at most: SQLite gives it in one step as it is."""
     values = {**made.known, **given}
     for name, fit in made.binds:
         values[name] = fit(values[name])
-    return values
-
-
-def _in_places(made: _Selection, values: Mapping[str, Any]) -> list[Any]:
-    return [values[name] for name in made.given]
+    if not is_sqlite(db):
+        return _rows_of_server(db, made.sql, values, is_kept=is_kept)
+    placed = [values[name] for name in made.given]
+    return _rows_of_file(db, made.sql, placed) if is_one else _all_of_file(db, made, made.sql, placed)
 
 
 def _all_of_file(db: Connection, made: _Selection, sql: str, given: Sequence[Any]) -> list[Any]:

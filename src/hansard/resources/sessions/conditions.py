@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import BindParameter, ColumnElement, Double, Select, and_, bindparam, false, func, not_, or_, select
 
+from hansard.db.dialect import numbers_in
 from hansard.db.tables import session, snapshot
 from hansard.kit.errors import Invalid
 from hansard.kit.ids import find_id
@@ -121,7 +122,7 @@ def _shape(forms: tuple[tuple[bool, bool, tuple[tuple[Form, tuple[type, ...]], .
     ]
     mine: BindParameter[Any] = bindparam("mine")
     seen = tuple(of_snapshot(mine, some))
-    ids = select(func.json_each(bindparam("seen")).table_valued("value").c.value)
+    ids = select(numbers_in(bindparam("seen")))
     return Shape(tuple(of_session(mine, some)), seen, told=Shape(tuple(of_session(mine, some, ids)), seen))
 
 

@@ -37,7 +37,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import TSQUERY, TSVECTOR
 
 from hansard.db.access import takes_long
-from hansard.db.dialect import is_sqlite
+from hansard.db.dialect import is_sqlite, numbers_in
 from hansard.db.hot import rows_of, upsert_rows, value_of
 from hansard.db.tables import search_doc, session
 from hansard.resources.sessions.paths import KEY, WIDE, read_by
@@ -367,8 +367,7 @@ def find_search(
 
 def _count_few(db: Connection, search: Search, most: int) -> int:
     """How many sessions hold what is sought; one more than `most` where they are more."""
-    count = value_of(db, _COUNT_OF_FEW, _given(search, most=most + 1))
-    return int(count)
+    return int(value_of(db, _COUNT_OF_FEW, _given(search, most=most + 1)))
 
 
 def found(search: Search) -> ColumnElement[bool]:
@@ -438,8 +437,8 @@ def _hits_among(db: Connection, search: Search, ids: Sequence[int]) -> list[int]
     """Those of these sessions that hold what is sought, in their order."""
     if not ids:
         return []
-    given = func.json_each(dumps(list(ids))).table_valued("value")
-    asked = select(given.c.value).where(_found_sqlite(search, _unindexed(given.c.value), min(ids), max(ids)))
+    number = numbers_in(dumps(list(ids)))
+    asked = select(number).where(_found_sqlite(search, _unindexed(number), min(ids), max(ids)))
     there = set(db.execute(asked).scalars())
     return [one for one in ids if one in there]
 
@@ -455,11 +454,10 @@ def _among_newest(
     """The hits among the newest sessions that are as `more` say, as many as the values' `count`, and whether there are
     no more sessions.
     """
-    given = dict(values)
-    ((first, last, there),) = _rows(db, _ends_of_newest, more, given)
+    ((first, last, there),) = _rows(db, _ends_of_newest, more, values)
     if not there:
         return [], True
-    given |= _given(search, first, last, most=limit, offset=offset)
+    given = {**values, **_given(search, first, last, most=limit, offset=offset)}
     ids = _ids(db, _left_of_newest if search.is_turned else _found_of_newest, more, given)
     return ids, there < values["count"]
 
@@ -530,8 +528,7 @@ def _page(some: Select[Any]) -> Select[Any]:
 
 def _count_sqlite(db: Connection, search: Search) -> int:
     """How many sessions hold what is sought, or what is sought not to be held."""
-    count = value_of(db, _COUNT, _given(search))
-    return int(count)
+    return int(value_of(db, _COUNT, _given(search)))
 
 
 def _found_sqlite(

@@ -112,14 +112,14 @@ def _of_few(count: Count, needs: Needs) -> str | None:
     """The narrow index by which the sessions of a number are found, where they are so few that their rows may be read
     for what it does not hold.
     """
-    for name, (column, *_) in NARROW.items():
-        hint, theirs = f"INDEXED BY {name}", frozenset({"organization_id", column})
-        if column in PARTIES.values() and column in needs.sought and count(hint, _FEW_ROWS + 1, theirs) <= _FEW_ROWS:
+    for column in PARTIES.values():
+        hint, theirs = narrow_by(column), frozenset({"organization_id", column})
+        if column in needs.sought and count(hint, _FEW_ROWS + 1, theirs) <= _FEW_ROWS:
             return hint
     return None
 
 
-def narrow(column: str) -> str:
+def narrow_by(column: str) -> str:
     """The narrow index that begins with a column. Raises StopIteration where there is none."""
     return next(f"INDEXED BY {name}" for name, (first, *_) in NARROW.items() if first == column)
 

@@ -17,7 +17,6 @@ from sqlalchemy import (
     any_,
     bindparam,
     false,
-    func,
     literal,
     or_,
     select,
@@ -25,7 +24,7 @@ from sqlalchemy import (
     union_all,
 )
 
-from hansard.db.dialect import is_sqlite
+from hansard.db.dialect import is_sqlite, numbers_in
 from hansard.db.hot import rows_of, value_of
 from hansard.db.tables import session, snapshot
 from hansard.kit.errors import Invalid
@@ -54,7 +53,7 @@ from hansard.resources.sessions.paths import (
     choose_path,
     counting,
     direct_path,
-    narrow,
+    narrow_by,
     needs_of,
     read_by,
 )
@@ -171,8 +170,7 @@ def _known_total(db: Connection, query: Query, asked: _Asked) -> int | None:
         return count_all(db, asked.organization_id, with_tests=True in kinds)
     if asked.seen is not None:
         return sum(one[1 + is_test] for one in asked.seen for is_test in kinds)
-    count = value_of(db, _known(asked.shape, kinds), asked.values, is_planned_anew=True)
-    return int(count)
+    return int(value_of(db, _known(asked.shape, kinds), asked.values, is_planned_anew=True))
 
 
 _KINDS = {("is", "test"): True, ("is", "live"): False}
@@ -406,7 +404,7 @@ def _anywhere(db: Connection, organization_id: int, field: str, value: str, now:
 
 
 # Where a number is looked for beside what was said, each with the index that finds it there.
-_NAMING = {name: narrow(column) for name, column in PARTIES.items()} | {"sid": KEY, "id": KEY}
+_NAMING = {name: narrow_by(column) for name, column in PARTIES.items()} | {"sid": KEY, "id": KEY}
 
 
 def _few_in(
@@ -425,8 +423,7 @@ def _is_one_of(db: Connection, ids: list[int]) -> ColumnElement[bool]:
     """That a session has one of these ids. They are one parameter: of many values there may be too many for more."""
     if not is_sqlite(db):
         return session.c.id == any_(literal(ids, ARRAY(BigInteger)))
-    given = func.json_each(dumps(ids)).table_valued("value")
-    return session.c.id.in_(select(given.c.value))
+    return session.c.id.in_(select(numbers_in(dumps(ids))))
 
 
 def _has(organization_id: int, field: str, value: str, now: datetime) -> ColumnElement[bool]:

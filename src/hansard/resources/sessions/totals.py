@@ -25,8 +25,7 @@ _MORE = (
 
 def count_all(db: Connection, organization_id: int, *, with_tests: bool) -> int:
     """The exact number of sessions, with test sessions or without."""
-    count = value_of(db, _SUMS[with_tests], {"mine": organization_id})
-    return int(count or 0)
+    return int(value_of(db, _SUMS[with_tests], {"mine": organization_id}) or 0)
 
 
 def count_seen_as(
