@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from datetime import datetime
+from functools import partial
 from typing import Annotated, Any, TypeVar
 
 from fastapi import Depends, Request
@@ -19,6 +20,7 @@ from sqlalchemy.exc import DBAPIError
 from hansard.db.dialect import is_interrupted
 from hansard.db.engine import POOL_WAIT_S, Database
 from hansard.kit.errors import Busy
+from hansard.kit.precedence import going_first
 
 T = TypeVar("T")
 # In a request that is answered at once SQLite takes half a million steps, some five milliseconds. It is counted in
@@ -63,7 +65,7 @@ class Readers:
         What takes SQLite long, or says so itself (`takes_long`), is given up, and done anew in a thread.
         """
         if not self._database.folder:
-            return await self.read(work)
+            return await self.read(partial(_going_first, work))
         try:
             return self._look_up(work)
         except _Long:
@@ -76,11 +78,12 @@ class Readers:
     def _look_up(self, work: Callable[[Connection], T]) -> T:
         here, driver = self._here = self._here or self._opened()
         self._paces = 0
-        driver.execute("BEGIN")
-        try:
-            return work(here)
-        finally:
-            driver.rollback()  # of nothing, for it only read
+        with going_first():
+            driver.execute("BEGIN")
+            try:
+                return work(here)
+            finally:
+                driver.rollback()  # of nothing, for it only read
 
     def _opened(self) -> tuple[Connection, Any]:
         """A connection, and the driver's that it stands on.
@@ -133,6 +136,11 @@ class Readers:
         self._threads.shutdown()
         if self._here:
             self._here[0].close()
+
+
+def _going_first(work: Callable[[Connection], T], db: Connection) -> T:
+    with going_first():
+        return work(db)
 
 
 async def _database(request: Request) -> Database:

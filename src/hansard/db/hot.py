@@ -25,6 +25,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.types import TypeEngine
 
 from hansard.db.dialect import is_sqlite
+from hansard.kit.precedence import give_way
 
 
 class _Statement(NamedTuple):
@@ -249,6 +250,7 @@ def _copy(db: Connection, table: Table, rows: Sequence[Mapping[str, Any]]) -> No
 
 
 def _run(db: Connection, one: _Statement, rows: Sequence[Mapping[str, Any]]) -> None:
+    give_way()
     if is_sqlite(db):
         db.exec_driver_sql(
             one.sql, [tuple([fit(row[name]) if fit else row[name] for name, fit in one.parts]) for row in rows]

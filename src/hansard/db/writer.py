@@ -120,16 +120,21 @@ class Writer:
             self._lock.close()
 
     def _run(self) -> None:
-        is_open = True
-        while is_open:
-            group, is_open = self._next_group()
-            if group:
-                self._commit(group)
+        while self._commit_next():
             self._checkpoint_if_due()
         while not self._jobs.empty():
             late = self._jobs.get_nowait()
             if late:
                 late.answer.set_exception(Busy("The server is shutting down."))
+
+    def _commit_next(self) -> bool:
+        """Commit what waits, and let go of it; False once there will be no more."""
+        group, is_open = self._next_group()
+        if group:
+            self._commit(group)
+        while group:
+            group.pop()  # one by one: to free what thousands of events are made of is one step to the interpreter
+        return is_open
 
     def _next_group(self) -> tuple[list[_Job], bool]:
         """Wait for work and take all that is there, in order of organization so that locks cannot cross."""

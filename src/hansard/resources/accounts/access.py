@@ -15,7 +15,7 @@ from sqlalchemy import Connection
 from starlette.types import Receive, Send
 from starlette.types import Scope as ASGIScope
 
-from hansard.db.access import Storage, readers
+from hansard.db.access import readers
 from hansard.kit.answers import Json, writer_of
 from hansard.kit.errors import HansardError, Invalid, Malformed, NotAllowed, NotFound, NotSignedIn
 from hansard.kit.routes import Asking, QuickRoute
@@ -48,12 +48,9 @@ SCHEME = "APIKeyHeader"
 Key = Annotated[str, Security(_EitherHeader(name=HEADER, scheme_name=SCHEME, auto_error=False))]
 
 
-def anybody_or_nobody(database: Storage, key: Key) -> Caller | None:
+async def anybody_or_nobody(request: Request, key: Key) -> Caller | None:
     """Whoever holds the key in either header; None when there is none. Raises NotSignedIn for a bad one."""
-    if not key:
-        return None
-    with database.reading() as db:
-        return _holder(db, key)
+    return await (await readers(request)).look_up(lambda db: _holder(db, key)) if key else None
 
 
 def _holder(db: Connection, key: str) -> Caller:

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import Connection
 
+from hansard.kit.precedence import working
 from hansard.resources.ingest.validation import Checked
 from hansard.resources.sessions.intake import Intake, add_events, key_of
 from hansard.wire import MAX_EVENTS, Event, Receipt, Rejection, SessionRef
@@ -27,7 +28,8 @@ def take(db: Connection, organization_id: int, given: Checked, now: datetime, id
 
 def take_together(db: Connection, organization_id: int, requests: Sequence[Sent]) -> list[Receipt]:
     """Add the good events of several requests, as one after another would; small ones share their statements."""
-    return [one for some in _parts(requests) for one in _taken(db, organization_id, some)]
+    with working():
+        return [one for some in _parts(requests) for one in _taken(db, organization_id, some)]
 
 
 def _parts(requests: Sequence[Sent]) -> Iterator[list[Sent]]:

@@ -7,6 +7,7 @@ from fastapi import APIRouter, Request
 
 from hansard.db.access import Now, Storage
 from hansard.kit.body import encoding_of, inflated, media_type_of, received
+from hansard.kit.precedence import working
 from hansard.kit.routes import QuickRoute
 from hansard.resources.accounts.access import Ingester
 from hansard.resources.ingest.receipt import Sent, take_together
@@ -27,9 +28,11 @@ async def add_events(request: Request, storage: Storage, caller: Ingester, now: 
     """
     body = await received(request, request.app.state.settings.body_timeout_s)
     checked = await asyncio.get_running_loop().run_in_executor(_checking, _checked, body, request)
-    sent = Sent(checked, now, idle)
-    return await asyncio.wrap_future(storage.writer.submit_joined(caller.organization_id, take_together, sent))
+    written = storage.writer.submit_joined(caller.organization_id, take_together, Sent(checked, now, idle))
+    del checked  # the last who holds a thousand events frees them: let it be the writer, for here requests wait
+    return await asyncio.wrap_future(written)
 
 
 def _checked(body: bytes, request: Request) -> Checked:
-    return read_events(inflated(body, encoding_of(request)), media_type_of(request))
+    with working():
+        return read_events(inflated(body, encoding_of(request)), media_type_of(request))

@@ -8,6 +8,7 @@ import msgspec
 from msgspec import UNSET, Meta, UnsetType, defstruct
 from typing_extensions import get_type_hints
 
+from hansard.kit.precedence import give_way
 from hansard.wire import SHAPES, DurationRule, Event, Instant, InstantRule, Key, SessionKey, TextRule, WholeRule
 
 
@@ -21,6 +22,7 @@ def find_good(body: bytes) -> list[Event] | None:
         return None
     try:
         _BODY.decode(body)
+        give_way()
         events: list[Event] = _AS_WRITTEN.decode(body)["events"]
     except (msgspec.MsgspecError, RecursionError):
         return None

@@ -10,6 +10,7 @@ from pydantic_core import from_json
 from typing_extensions import TypedDict, get_type_hints
 
 from hansard.kit.errors import Invalid, TooLarge
+from hansard.kit.precedence import give_way
 from hansard.resources.ingest.shapes import find_good
 from hansard.wire import MAX_DEPTH, MAX_EVENTS, SHAPES, Event, Instant, Key, Rejection, SessionKey, instant
 
@@ -69,8 +70,10 @@ def _all_good(body: bytes, *, is_lines: bool) -> list[Event] | None:
     events = find_good(b'{"events":[' + b",".join(lines) + b"]}" if is_lines else body)
     if events is None or len(events) > MAX_EVENTS or (is_lines and len(events) != len(lines)):
         return None
+    give_way()
     if any(_may_be_deep(one) and is_too_deep(one["data"], MAX_DEPTH - 1) for one in events):
         return None
+    give_way()
     try:
         return [_settled(one) for one in events]
     except ValueError:

@@ -14,7 +14,9 @@ from sqlalchemy import ColumnElement, Connection, delete, func, or_, select
 from hansard.db.dialect import lock_organization
 from hansard.db.hot import upsert_rows
 from hansard.db.tables import change, cursor, session
+from hansard.kit.precedence import give_way, working
 from hansard.resources.sessions.fulltext import Document, add_documents, remove_all_documents
+from hansard.resources.sessions.spoken import Spoken
 from hansard.resources.sessions.store import (
     find_newest_session,
     find_spoken,
@@ -27,7 +29,7 @@ LOG = "search"
 WALK = "search walk"
 _MOST_CHANGES = 1000
 _MOST_SESSIONS = 250
-_AT_ONCE = 50
+_AT_ONCE = 10  # so few that a page need not wait for them
 _MOST_CHARACTERS = 500_000  # so many are written in well under a tenth of a second
 
 
@@ -90,12 +92,18 @@ def _documents(db: Connection, organization_id: int, ids: Sequence[int]) -> list
     count = 0
     for start in range(0, min(len(ids), _MOST_SESSIONS), _AT_ONCE):
         some = ids[start : start + _AT_ONCE]
-        spoken = find_spoken(db, organization_id, some)
-        made += [Document(number, entries(spoken[number])) for number in some]
+        with working():
+            spoken = find_spoken(db, organization_id, some)
+            made += [_document(number, spoken[number]) for number in some]
         count += sum(map(len, chain.from_iterable(one.columns for one in made[start:])))
         if count >= _MOST_CHARACTERS:
             break
     return made
+
+
+def _document(number: int, spoken: Sequence[Spoken]) -> Document:
+    give_way()
+    return Document(number, entries(spoken))
 
 
 def _ids_below(db: Connection, organization_id: int, below: int) -> list[int]:

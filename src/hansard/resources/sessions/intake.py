@@ -18,6 +18,7 @@ from sqlalchemy import Connection, Table, bindparam, delete, or_, select, update
 from hansard.db.counters import next_numbers
 from hansard.db.hot import insert_rows, upsert_rows
 from hansard.db.tables import body, change, child, event, label, session
+from hansard.kit.precedence import give_way
 from hansard.resources.sessions.dictionaries import get_newest_dictionary
 from hansard.resources.sessions.header import (
     TALK_KINDS,
@@ -133,6 +134,7 @@ def key_of(one: Event) -> Key:
 
 
 def _sort_in(draft: _Draft, sent: Iterable[tuple[int, Event]], intake: Intake) -> None:
+    give_way()
     known, fresh, by_kind = draft.known, draft.fresh, draft.fresh_by_kind
     for place, one in sent:
         name, kind = one["id"], one["kind"]
@@ -229,6 +231,7 @@ def _describe(db: Connection, organization_id: int, drafts: Sequence[_Draft], no
     sets = trait_sets(db, organization_id, [*seen, *told])
     sets_of_each = zip(sets[: len(drafts)], sets[len(drafts) :], strict=True)
     for draft, head, snapshot_id, of_each in zip(drafts, heads, snapshots, sets_of_each, strict=True):
+        give_way()
         row = draft.row
         row["trait_set_id"], row["metadata_set_id"] = of_each
         _set_times(draft, head)
@@ -320,6 +323,7 @@ def _write_latencies(db: Connection, organization_id: int, drafts: Sequence[_Dra
     """Count the fresh latencies; where a session turns out to be of another day, agent or prompt, move the others."""
     counts: Counts = {}
     for draft in drafts:
+        give_way()
         count_latencies(counts, _cell(draft.row), draft.fresh_of("latency"))
         if draft.before is not None and draft.differs("started_at", "snapshot_id", "is_test"):
             before, now = _cell(draft.before), _cell(draft.row)
@@ -384,6 +388,7 @@ def _write_bodies(db: Connection, organization_id: int, drafts: Sequence[_Draft]
 
 
 def _body_row(organization_id: int, number: int, children: Sequence[Child], dictionary: Dictionary) -> dict[str, Any]:
+    give_way()
     return {
         "organization_id": organization_id,
         "session_id": number,
