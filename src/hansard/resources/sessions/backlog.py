@@ -87,17 +87,21 @@ def find_batch(db: Connection, organization_id: int) -> Batch | None:
 
 
 def _documents(db: Connection, organization_id: int, ids: Sequence[int]) -> list[Document]:
-    """The first of these sessions, one at least and as many as one write can take; those removed have no words."""
+    """The first of these sessions, one at least and as many as one write can take; those removed have no words.
+
+    In one turn: while another thread has it, the view of the database would stay open, and the log could not be moved
+    into the file.
+    """
     made: list[Document] = []
     count = 0
-    for start in range(0, min(len(ids), _MOST_SESSIONS), _AT_ONCE):
-        some = ids[start : start + _AT_ONCE]
-        with working():
+    with working():
+        for start in range(0, min(len(ids), _MOST_SESSIONS), _AT_ONCE):
+            some = ids[start : start + _AT_ONCE]
             spoken = find_spoken(db, organization_id, some)
             made += [_document(number, spoken[number]) for number in some]
-        count += sum(map(len, chain.from_iterable(one.columns for one in made[start:])))
-        if count >= _MOST_CHARACTERS:
-            break
+            count += sum(map(len, chain.from_iterable(one.columns for one in made[start:])))
+            if count >= _MOST_CHARACTERS:
+                break
     return made
 
 
