@@ -1,4 +1,6 @@
-"""What a route asks for to know who is there: `Reader`, `Ingester`, `Anybody`; `reading` for those that only read."""
+"""What a route asks for to know who is there: `Reader`, `Ingester`, `Anybody`; for those asked all the time there are
+`reading`, for what only reads, and `ingesting`.
+"""
 
 import inspect
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
@@ -91,8 +93,9 @@ Reader = Annotated[Caller, Depends(_reader)]
 Ingester = Annotated[Caller, Depends(_ingester)]
 
 
-class ReadingRoute(QuickRoute):
-    """The route of what `reading`, `looking_up` or `listing` made: OpenAPI tells of its key, which it reads by itself.
+class KeyedRoute(QuickRoute):
+    """The route of what `reading`, `looking_up`, `listing` or `ingesting` made: it reads the key by itself, of which
+    OpenAPI tells.
 
     For FastAPI to read it takes two steps, each as long as to look the key up. Who has no good one hears of that
     before what else is wrong with the request. Any other function's route is as it would be.
@@ -170,7 +173,7 @@ def _reader_with(db: Connection, key: str) -> Caller:
     return _with(_holder(db, key), Scope.READ)
 
 
-_TOLD = {"request": Request, "key": Key}  # of which `ReadingRoute` takes the key out again
+_TOLD = {"request": Request, "key": Key}  # of which `KeyedRoute` takes the key out again
 Route = Callable[Concatenate[Connection, Caller, P], T]
 
 
@@ -215,8 +218,31 @@ def _answering(
         turns = await readers(request)
         return await (turns.look_up(work) if is_looked_up(named) else turns.read(work))
 
+    answering.__signature__ = _as_asked(shown)  # type: ignore[attr-defined]
+    return answering
+
+
+def ingesting(route: Callable[Concatenate[Request, Caller, P], Awaitable[T]]) -> Callable[..., Awaitable[Response]]:
+    """Make a route of a coroutine that takes what a recorder sends: of `(request, caller, …)`, where the caller's key
+    has the scope `ingest`. The key is looked up before the body is read.
+    """
+    shown = inspect.signature(route)
+    write = writer_of(shown.return_annotation)
+
+    @wraps(route)
+    async def answering(request: Request, *given: P.args, **named: P.kwargs) -> Response:
+        request.scope[_CALLED] = True
+        key = _key_in(request)
+        caller = await (await readers(request)).look_up(lambda db: _with(_holder(db, key), Scope.INGEST))
+        return write(await route(request, caller, *given, **named))
+
+    answering.__signature__ = _as_asked(shown)  # type: ignore[attr-defined]
+    return answering
+
+
+def _as_asked(shown: inspect.Signature) -> inspect.Signature:
+    """What FastAPI is shown: the request and the key in place of the first two parameters, which are made of them."""
     first = [inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, annotation=what) for name, what in _TOLD.items()]
     rest = [one.replace(kind=inspect.Parameter.KEYWORD_ONLY) for one in list(shown.parameters.values())[2:]]
     told = Response if shown.return_annotation is Json else shown.return_annotation
-    answering.__signature__ = shown.replace(parameters=[*first, *rest], return_annotation=told)  # type: ignore[attr-defined]
-    return answering
+    return shown.replace(parameters=[*first, *rest], return_annotation=told)

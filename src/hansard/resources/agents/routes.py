@@ -7,12 +7,12 @@ from fastapi import APIRouter, Query
 from sqlalchemy import Connection
 
 from hansard.db.access import Now
-from hansard.resources.accounts.access import ReadingRoute, reading
+from hansard.resources.accounts.access import KeyedRoute, reading
 from hansard.resources.accounts.schemas import Caller
 from hansard.resources.agents import store
 from hansard.resources.agents.schemas import AgentsFigures
 
-router = APIRouter(tags=["hansard"], route_class=ReadingRoute)
+router = APIRouter(tags=["hansard"], route_class=KeyedRoute)
 MOST_DAYS = 3660
 
 

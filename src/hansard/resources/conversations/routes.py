@@ -6,12 +6,12 @@ from fastapi import APIRouter, Depends
 from sqlalchemy import Connection
 
 from hansard.kit.listing import Asked, Page, asked
-from hansard.resources.accounts.access import ReadingRoute, listing
+from hansard.resources.accounts.access import KeyedRoute, listing
 from hansard.resources.accounts.schemas import Caller
 from hansard.resources.conversations import store
 from hansard.resources.conversations.schemas import Conversation
 
-router = APIRouter(tags=["conversations"], route_class=ReadingRoute)
+router = APIRouter(tags=["conversations"], route_class=KeyedRoute)
 
 Listed = Annotated[Asked, Depends(asked(store.NAMES))]
 

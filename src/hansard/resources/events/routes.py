@@ -6,12 +6,12 @@ from fastapi import APIRouter, Depends
 from sqlalchemy import Connection
 
 from hansard.kit.listing import Asked, Page, asked
-from hansard.resources.accounts.access import ReadingRoute, listing
+from hansard.resources.accounts.access import KeyedRoute, listing
 from hansard.resources.accounts.schemas import Caller
 from hansard.resources.events import store
 from hansard.resources.events.schemas import Event
 
-router = APIRouter(tags=["events"], route_class=ReadingRoute)
+router = APIRouter(tags=["events"], route_class=KeyedRoute)
 
 Listed = Annotated[Asked, Depends(asked(store.NAMES))]
 

@@ -8,20 +8,21 @@ from fastapi import APIRouter, Request
 from hansard.db.access import Now, Storage
 from hansard.kit.body import encoding_of, inflated, media_type_of, received
 from hansard.kit.precedence import working
-from hansard.kit.routes import QuickRoute
-from hansard.resources.accounts.access import Ingester
+from hansard.resources.accounts.access import KeyedRoute, ingesting
+from hansard.resources.accounts.schemas import Caller
 from hansard.resources.ingest.receipt import Sent, take_together
 from hansard.resources.ingest.validation import Checked, read_events
 from hansard.resources.sessions.access import Idle
 from hansard.wire import PATH, Receipt
 
-router = APIRouter(tags=["ingest"], route_class=QuickRoute)
+router = APIRouter(tags=["ingest"], route_class=KeyedRoute)
 # One body after the other: several at once take the interpreter from each other, and from who writes and reads.
 _checking = ThreadPoolExecutor(1, "hansard-checking")
 
 
 @router.post(PATH)
-async def add_events(request: Request, storage: Storage, caller: Ingester, now: Now, idle: Idle) -> Receipt:
+@ingesting
+async def add_events(request: Request, caller: Caller, storage: Storage, now: Now, idle: Idle) -> Receipt:
     """Record events: `{"events": [...]}`, or one a line as `application/x-ndjson`; gzip if you like.
 
     Good events are stored even where others of the request are rejected. Sending an event again is harmless.

@@ -9,13 +9,13 @@ from hansard.db.access import Now, Storage
 from hansard.kit.errors import NotFound
 from hansard.kit.ids import LARGEST_ID
 from hansard.kit.listing import Asked, Page, asked
-from hansard.resources.accounts.access import Ingester, ReadingRoute, listing, looking_up
+from hansard.resources.accounts.access import Ingester, KeyedRoute, listing, looking_up
 from hansard.resources.accounts.schemas import Caller
 from hansard.resources.labels import store
 from hansard.resources.labels.schemas import SessionLabel, SessionLabelCreate
 from hansard.resources.sessions.access import Idle
 
-router = APIRouter(tags=["session_labels"], route_class=ReadingRoute)
+router = APIRouter(tags=["session_labels"], route_class=KeyedRoute)
 
 Listed = Annotated[Asked, Depends(asked(tuple(store.COLUMNS), store.SORTABLE))]
 

@@ -10,7 +10,7 @@ from hansard.db.access import Now
 from hansard.kit.answers import Json, written
 from hansard.kit.errors import Invalid, NotFound
 from hansard.kit.listing import LAST_PAGE, MOST_PER_PAGE, Asked, Page, asked
-from hansard.resources.accounts.access import ReadingRoute, listing, looking_up, reading
+from hansard.resources.accounts.access import KeyedRoute, listing, looking_up, reading
 from hansard.resources.accounts.schemas import Caller
 from hansard.resources.sessions import search, store
 from hansard.resources.sessions.dialog import dialog
@@ -33,7 +33,7 @@ from hansard.resources.sessions.timeline import timeline
 from hansard.resources.sessions.transcript import transcript
 from hansard.resources.sessions.turns import tool_calls
 
-router = APIRouter(route_class=ReadingRoute)
+router = APIRouter(route_class=KeyedRoute)
 
 MOST_SEARCHED = 100  # sessions whose records one answer reads
 
