@@ -66,8 +66,8 @@ def test_work_gets_its_share_however_many_pages_are_asked_for() -> None:
         before = work.steps
         while time.monotonic() < until:
             with going_first():
-                time.sleep(0.003)
-        assert work.steps - before > alone / 8
+                time.sleep(LONGEST_S)
+        assert work.steps - before > alone / 5
 
 
 def test_one_thread_works_at_a_time() -> None:
@@ -92,4 +92,4 @@ def test_nobody_waits_where_no_page_is_made() -> None:
     began = time.monotonic()
     for _ in range(1000):
         give_way()
-    assert time.monotonic() - began < LONGEST_S
+    assert time.monotonic() - began < 10 * LONGEST_S
