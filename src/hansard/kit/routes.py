@@ -46,6 +46,7 @@ class Asking:
         self._call: Callable[..., Any] = told.call
         asked = inspect.signature(self._call).parameters
         shown = [_field(asked[one.name]) for one in (*told.path_params, *told.query_params)]
+        self._asks_anything = bool(shown)
         self._read = TypeAdapter[Any](make_dataclass("Asked", shown, kw_only=True)).validate_python
         self._lists = [one.alias for one in told.query_params if _is_list(one.field_info.annotation)]
         self._request = told.request_param_name
@@ -57,15 +58,19 @@ class Asking:
 
     async def given(self, request: Request) -> dict[str, Any]:
         """What the function is called with, by name."""
-        query = request.query_params
-        said: dict[str, Any] = {**query, **request.path_params}
-        said.update((name, query.getlist(name)) for name in self._lists if name in query)
-        found: dict[str, Any] = vars(self._read(said))
+        found = self._said(request) if self._asks_anything else {}
         if self._request:
             found[self._request] = request
         for name, one in self._rest:
             found[name] = await one.answer(request)
         return found
+
+    def _said(self, request: Request) -> dict[str, Any]:
+        query = request.query_params
+        said: dict[str, Any] = {**query, **request.path_params}
+        said.update((name, query.getlist(name)) for name in self._lists if name in query)
+        read: dict[str, Any] = vars(self._read(said))
+        return read
 
 
 def _field(asked: inspect.Parameter) -> tuple[str, Any, Any]:
