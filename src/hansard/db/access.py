@@ -9,7 +9,6 @@ from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from datetime import datetime
-from functools import partial
 from typing import Annotated, Any, TypeVar
 
 from fastapi import Depends, Request
@@ -65,7 +64,7 @@ class Readers:
         What takes SQLite long, or says so itself (`takes_long`), is given up, and done anew in a thread.
         """
         if not self._database.folder:
-            return await self.read(partial(_going_first, work))
+            return await self.read(going_first()(work))
         try:
             return self._look_up(work)
         except _Long:
@@ -136,11 +135,6 @@ class Readers:
         self._threads.shutdown()
         if self._here:
             self._here[0].close()
-
-
-def _going_first(work: Callable[[Connection], T], db: Connection) -> T:
-    with going_first():
-        return work(db)
 
 
 async def _database(request: Request) -> Database:

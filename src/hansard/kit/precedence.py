@@ -7,7 +7,8 @@ that work without a pause each time is waited for, and a page takes several time
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
+from typing import Any
 
 LONGEST_S = 0.02  # that work waits for one page
 _page = threading.Lock()  # held while one is made
@@ -26,11 +27,9 @@ def going_first() -> Iterator[None]:
             _page.release()
 
 
-@contextmanager
-def working() -> Iterator[None]:
+def working() -> AbstractContextManager[Any]:
     """Work that can wait: one thread at a time, for two would take the interpreter from each other and from a page."""
-    with _turn:
-        yield
+    return _turn
 
 
 def give_way() -> None:

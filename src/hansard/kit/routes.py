@@ -46,8 +46,8 @@ class Asking:
         self._call: Callable[..., Any] = told.call
         asked = inspect.signature(self._call).parameters
         shown = [_field(asked[one.name]) for one in (*told.path_params, *told.query_params)]
-        self._asks_anything = bool(shown)
-        self._read = TypeAdapter[Any](make_dataclass("Asked", shown, kw_only=True)).validate_python
+        asked_for = make_dataclass("Asked", shown, kw_only=True) if shown else None
+        self._read = TypeAdapter[Any](asked_for).validate_python if asked_for else None
         self._lists = [one.alias for one in told.query_params if _is_list(one.field_info.annotation)]
         self._request = told.request_param_name
         self._rest = [(str(one.name), Asking(one)) for one in told.dependencies]
@@ -58,7 +58,7 @@ class Asking:
 
     async def given(self, request: Request) -> dict[str, Any]:
         """What the function is called with, by name."""
-        found = self._said(request) if self._asks_anything else {}
+        found: dict[str, Any] = vars(self._read(self._said(request))) if self._read else {}
         if self._request:
             found[self._request] = request
         for name, one in self._rest:
@@ -69,8 +69,7 @@ class Asking:
         query = request.query_params
         said: dict[str, Any] = {**query, **request.path_params}
         said.update((name, query.getlist(name)) for name in self._lists if name in query)
-        read: dict[str, Any] = vars(self._read(said))
-        return read
+        return said
 
 
 def _field(asked: inspect.Parameter) -> tuple[str, Any, Any]:

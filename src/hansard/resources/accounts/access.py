@@ -157,7 +157,7 @@ _CALLED = "hansard.called"  # in the scope of a request: that its function was
 async def _admit(request: Request) -> None:
     """Raises NotSignedIn and NotAllowed for who may not read."""
     key = _key_in(request)
-    await (await readers(request)).look_up(lambda db: _reader_with(db, key))
+    await (await readers(request)).look_up(lambda db: _caller_with(db, key, Scope.READ))
 
 
 def _key_in(request: Request) -> str:
@@ -168,9 +168,9 @@ def _key_in(request: Request) -> str:
     return key
 
 
-def _reader_with(db: Connection, key: str) -> Caller:
+def _caller_with(db: Connection, key: str, scope: Scope) -> Caller:
     """Raises NotSignedIn and NotAllowed."""
-    return _with(_holder(db, key), Scope.READ)
+    return _with(_holder(db, key), scope)
 
 
 _TOLD = {"request": Request, "key": Key}  # of which `KeyedRoute` takes the key out again
@@ -204,45 +204,46 @@ def _is_short(named: Mapping[str, Any]) -> bool:
 def _answering(
     route: Route[P, T], is_looked_up: Callable[[Mapping[str, Any]], bool]
 ) -> Callable[..., Awaitable[Response]]:
-    shown = inspect.signature(route)
-    write = writer_of(shown.return_annotation)
+    write = writer_of(inspect.signature(route).return_annotation)
 
-    @wraps(route)
-    async def answering(request: Request, *given: P.args, **named: P.kwargs) -> Response:
-        request.scope[_CALLED] = True
-        key = _key_in(request)
-
+    async def answer(request: Request, key: str, /, *given: P.args, **named: P.kwargs) -> Response:
         def work(db: Connection) -> Response:
-            return write(route(db, _reader_with(db, key), *given, **named))
+            return write(route(db, _caller_with(db, key, Scope.READ), *given, **named))
 
         turns = await readers(request)
         return await (turns.look_up(work) if is_looked_up(named) else turns.read(work))
 
-    answering.__signature__ = _as_asked(shown)  # type: ignore[attr-defined]
-    return answering
+    return _asked_with_key(route, answer)
 
 
 def ingesting(route: Callable[Concatenate[Request, Caller, P], Awaitable[T]]) -> Callable[..., Awaitable[Response]]:
     """Make a route of a coroutine that takes what a recorder sends: of `(request, caller, …)`, where the caller's key
     has the scope `ingest`. The key is looked up before the body is read.
     """
-    shown = inspect.signature(route)
-    write = writer_of(shown.return_annotation)
+    write = writer_of(inspect.signature(route).return_annotation)
+
+    async def answer(request: Request, key: str, /, *given: P.args, **named: P.kwargs) -> Response:
+        caller = await (await readers(request)).look_up(lambda db: _caller_with(db, key, Scope.INGEST))
+        return write(await route(request, caller, *given, **named))
+
+    return _asked_with_key(route, answer)
+
+
+def _asked_with_key(
+    route: Callable[..., Any], answer: Callable[Concatenate[Request, str, P], Awaitable[Response]]
+) -> Callable[..., Awaitable[Response]]:
+    """What FastAPI calls for a route, which `answer` answers: it is shown the request and the key in place of the
+    route's first two parameters, which are made of them.
+    """
 
     @wraps(route)
     async def answering(request: Request, *given: P.args, **named: P.kwargs) -> Response:
         request.scope[_CALLED] = True
-        key = _key_in(request)
-        caller = await (await readers(request)).look_up(lambda db: _with(_holder(db, key), Scope.INGEST))
-        return write(await route(request, caller, *given, **named))
+        return await answer(request, _key_in(request), *given, **named)
 
-    answering.__signature__ = _as_asked(shown)  # type: ignore[attr-defined]
-    return answering
-
-
-def _as_asked(shown: inspect.Signature) -> inspect.Signature:
-    """What FastAPI is shown: the request and the key in place of the first two parameters, which are made of them."""
+    shown = inspect.signature(route)
     first = [inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, annotation=what) for name, what in _TOLD.items()]
     rest = [one.replace(kind=inspect.Parameter.KEYWORD_ONLY) for one in list(shown.parameters.values())[2:]]
     told = Response if shown.return_annotation is Json else shown.return_annotation
-    return shown.replace(parameters=[*first, *rest], return_annotation=told)
+    answering.__signature__ = shown.replace(parameters=[*first, *rest], return_annotation=told)  # type: ignore[attr-defined]
+    return answering
