@@ -27,6 +27,7 @@ from hansard.kit.settings import Settings
 from hansard.kit.text import fold
 from hansard.resources.accounts import store as accounts
 from hansard.resources.accounts.schemas import Scope
+from hansard.resources.sessions.kept import kept
 from hansard.resources.sessions.packing import BUILT_IN, packed
 from hansard.resources.sessions.snapshots import snapshot_ids
 from hansard.resources.sessions.totals import recount
@@ -180,7 +181,7 @@ def _body_rows(organization_id: int, recent: Sequence[tuple[int, Talk]], calls: 
             "organization_id": organization_id,
             "session_id": number,
             "packing": BUILT_IN.packing,
-            "packed": packed(children),
+            "packed": packed(map(kept, children)),
         }
 
 

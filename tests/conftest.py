@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 import uvicorn
 from fastapi import FastAPI
-from sqlalchemy import create_engine, event, make_url, text
+from sqlalchemy import create_engine, make_url, text
 
 from hansard.app import create_app
 from hansard.cli.server import Server
@@ -27,7 +27,7 @@ from hansard.resources.accounts.schemas import Scope
 from hansard.resources.recordings import job
 from hansard.resources.sessions.recordings import Heard
 from tests.door import Door
-from tests.organizations import Judge
+from tests.organizations import Judge, note_statements
 
 DIALECTS = ("sqlite", "postgres")
 job_read = job.read
@@ -142,7 +142,7 @@ def open_house(settings: Settings) -> Iterator[House]:
     )
     house = House(settings, database, f"http://127.0.0.1:{server.config.port}", clock, app)
     for engine in (database.reader, database.writer._engine):
-        event.listen(engine, "before_cursor_execute", lambda _c, _k, statement, *_: house.statements.append(statement))
+        note_statements(engine, house.statements)
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
     deadline = time.monotonic() + 20

@@ -10,8 +10,9 @@ import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
+from weakref import WeakKeyDictionary
 
-from sqlalchemy import Dialect, Engine, Table, event
+from sqlalchemy import Connection, Dialect, Engine, Table, event
 from sqlalchemy.sql import operators
 from sqlalchemy.sql.dml import Delete, Insert, Update
 from sqlalchemy.sql.elements import BinaryExpression, BindParameter, BooleanClauseList, ColumnElement, Grouping
@@ -162,6 +163,15 @@ def _owner(side: Any) -> FromClause | None:
     return side.table if isinstance(side, ColumnClause) and side.name == KEY else None
 
 
+_heard: "WeakKeyDictionary[Engine, list[str]]" = WeakKeyDictionary()
+
+
+def note_statements(engine: Engine, statements: list[str]) -> None:
+    """Have all that a database is asked noted: by SQLAlchemy, and by the driver as text."""
+    event.listen(engine, "before_cursor_execute", lambda _c, _k, statement, *_: statements.append(statement))
+    _heard[engine] = statements
+
+
 class Judge:
     """Listens to every statement that Hansard's own code executes in this process, on any database.
 
@@ -173,15 +183,35 @@ class Judge:
         self.count = 0
         self.kept: set[Select[Any]] = set()
         self._known: set[str] = set()
-        self._work_out = hot._worked_out
+        self._work_out, self._run_text, self._rows_of_text = hot._worked_out, hot._run_text, hot._rows_of_text
 
     def listen(self) -> None:
         event.listen(Engine, "before_cursor_execute", self._hear)
         hot._worked_out = self._hear_kept  # type: ignore[assignment]  # which is asked in the same way
+        hot._run_text, hot._rows_of_text = self._hear_run, self._hear_rows
 
     def stop(self) -> None:
         event.remove(Engine, "before_cursor_execute", self._hear)
-        hot._worked_out = self._work_out
+        hot._worked_out, hot._run_text, hot._rows_of_text = self._work_out, self._run_text, self._rows_of_text
+
+    def _hear_run(self, db: Any, sql: str, rows: Any) -> None:
+        self._hear_text(db, sql)
+        self._run_text(db, sql, rows)
+
+    def _hear_rows(self, db: Any, sql: str, given: Any) -> list[Any]:
+        self._hear_text(db, sql)
+        return self._rows_of_text(db, sql, given)
+
+    def _hear_text(self, db: Connection, sql: str) -> None:
+        """Text that goes to the driver."""
+        self.count += 1
+        _heard.get(db.engine, []).append(sql)
+        strays = strays_of_text(sql)
+        conflict = re.search(r"ON CONFLICT \(([^)]*)\)", sql)
+        if conflict and KEY not in conflict[1]:
+            strays.append(sql.partition("INTO ")[2].split()[0])
+        if strays:
+            self.strays.append(f"{', '.join(strays)} in: {sql}")
 
     def _hear_kept(self, dialect: Dialect, chosen: Select[Any]) -> Any:
         if chosen not in self.kept:

@@ -88,6 +88,10 @@ def test_what_is_read_without_a_listener_is_judged_as_it_is_worked_out(house: Ho
     assert len(judge.strays) == 1
     assert judge.strays[0].startswith("session in: SELECT")
     judge.strays.clear()
+    with house.database.reading() as db:
+        assert hot._rows_of_text(db, "SELECT id FROM session WHERE id = -7", ()) == []
+    assert judge.strays == ["session in: SELECT id FROM session WHERE id = -7"]
+    judge.strays.clear()
 
 
 def test_text_is_judged_by_its_words() -> None:
@@ -112,6 +116,10 @@ def test_a_store_function_that_forgets_the_organization_fails_the_test_it_runs_i
     assert len(judge.kept) > heard
     assert len(judge.strays) == 1
     assert judge.strays[0].startswith("session in: SELECT")
+    judge.strays.clear()
+    with house.database.reading() as db:
+        assert hot._rows_of_text(db, "SELECT id FROM session WHERE id = -7", ()) == []
+    assert judge.strays == ["session in: SELECT id FROM session WHERE id = -7"]
     judge.strays.clear()
 
 

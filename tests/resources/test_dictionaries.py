@@ -154,6 +154,33 @@ def test_sessions_from_before_during_and_after_a_retraining_are_read_back_as_the
         expect_whole(fresh, door.organization_id, before | meanwhile[0] | after)
 
 
+def test_a_body_that_an_earlier_build_wrote_child_after_child_is_read_and_packed_anew(house: House) -> None:
+    door = house.door()
+    recorded = record(door, 3)
+    name = next(iter(recorded))
+    number = int(name)
+    shown = answers(door, recorded)
+    mine = (body.c.organization_id == door.organization_id) & (body.c.session_id == number)
+
+    def text(db: Connection) -> bytes:
+        return BUILT_IN.decompressed(db.execute(select(body.c.packed).where(mine)).scalar_one())
+
+    def write_as_before(db: Connection) -> None:
+        children = list_children(db, door.organization_id, number)
+        packed = BUILT_IN.compressed(json.dumps(children, separators=(",", ":"), ensure_ascii=False).encode())
+        db.execute(update(body).where(mine).values(packed=packed))
+
+    house.database.write(door.organization_id, write_as_before)
+    with house.database.reading() as db:
+        assert text(db).startswith(b'[{"id":')
+    assert answers(door, recorded) == shown
+    (key,) = {event["session"]["sid"] for event in recorded[name]}
+    receipt = door.send([said(key, "user", "one more thing", 3000), *recorded[name]])
+    assert (receipt["accepted"], receipt["duplicates"]) == (1, len(recorded[name]))
+    with house.database.reading() as db:
+        assert text(db).startswith(b'{"id":[')
+
+
 def test_a_second_training_is_used_only_where_it_saves_more_and_what_was_packed_before_stays_readable(
     house: House,
 ) -> None:

@@ -7,6 +7,7 @@ import pytest
 
 from hansard.resources.sessions.dialog import dialog
 from hansard.resources.sessions.header import header
+from hansard.resources.sessions.kept import kept
 from hansard.resources.sessions.latency import duration_text, latency
 from hansard.resources.sessions.packing import packed, unpacked
 from hansard.resources.sessions.timeline import offset, timeline
@@ -146,8 +147,8 @@ def test_the_later_word_counts_and_null_says_nothing() -> None:
 
 def test_a_body_gives_back_what_was_packed_and_is_the_same_for_any_order() -> None:
     whole = children(*make_call("S"))
-    body = packed(whole[::-1])
-    assert body == packed(whole)
+    body = packed(map(kept, whole[::-1]))
+    assert body == packed(map(kept, whole))
     assert sorted(one["id"] for one in unpacked(body)) == sorted(one["id"] for one in whole)
     assert {one["id"]: one for one in unpacked(body)} == {one["id"]: one for one in whole}
     assert len(body) < 1000

@@ -8,10 +8,13 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
-from sqlalchemy import Connection
+from sqlalchemy import Connection, select
 
+from hansard.db.tables import body
 from hansard.resources.ingest.shapes import find_good
 from hansard.resources.ingest.validation import checked, read_events
+from hansard.resources.sessions.kept import event_of
+from hansard.resources.sessions.packing import BUILT_IN, text_of
 from tests.conftest import House
 from tests.door import Door
 from tests.make import called, end, make_call, make_event, make_session, make_sid, measured, said, shown, start
@@ -360,14 +363,21 @@ GOOD_ONES = [
 ]
 
 
+# What the folds of intake read of a message or a latency.
+FOLDED = ("role", "lang", "interrupted", "started_at", "ended_at", "category", "label", "duration_ms")
+
+
 @pytest.mark.parametrize("event", GOOD_ONES)
 def test_an_event_is_read_the_same_in_one_go_and_one_by_one(event: Any) -> None:
     body = json.dumps({"events": [event]}).encode()
     read, looked_at = read_events(body, "application/json"), checked([event])
-    assert read == looked_at
-    assert json.dumps([one["data"] for _, one in read.events]) == json.dumps(
-        [one["data"] for _, one in looked_at.events]
-    )
+    (one,), (other,) = read.events, looked_at.events
+    assert json.dumps(event_of(one)) == json.dumps(event_of(other))
+    assert {name: getattr(one.said, name) for name in FOLDED if hasattr(one.said, name)} == {
+        name: getattr(other.said, name) for name in FOLDED if hasattr(other.said, name)
+    }
+    assert (one.said if isinstance(one.said, dict) else {}) == (other.said if isinstance(other.said, dict) else {})
+    assert [*read.places] == [*looked_at.places] == [0]
     assert read.rejected == []
 
 
@@ -378,7 +388,7 @@ def test_what_recorders_send_is_read_in_one_go() -> None:
 def test_what_is_refused_one_by_one_is_not_taken_in_one_go() -> None:
     good = said("CA-bad", "user", "hello", 1)
     for event, _ in BAD:
-        assert [index for index, _ in read_events(json.dumps({"events": [good, event]}).encode(), "").events] == [0]
+        assert [*read_events(json.dumps({"events": [good, event]}).encode(), "").places] == [0]
 
 
 def nested(levels: int) -> str:
@@ -415,6 +425,66 @@ def test_a_bad_body_is_refused_whole(door: Door, case: str) -> None:
     answer = door.post("/ingest/v1/events", body, headers)
     assert (answer.status, answer.detail[: len(sentence)]) == (status, sentence)
     assert door.get("/api/v1/sessions/").json["total_count"] == 0
+
+
+SPELLED = [
+    ("compact", lambda event: json.dumps(event, ensure_ascii=False, separators=(",", ":"))),
+    ("with blanks", lambda event: json.dumps(event, ensure_ascii=False)),
+    ("with letters as numbers", lambda event: json.dumps(event, separators=(",", ":"))),
+    ("over lines", lambda event: json.dumps(event, indent=1)),
+    ("turned round", lambda event: json.dumps(dict(reversed(event.items())), separators=(",", ":"))),
+]
+
+
+@pytest.mark.parametrize(("how", "spell"), SPELLED, ids=[how for how, _ in SPELLED])
+def test_an_event_is_the_same_however_it_is_spelled(door: Door, house: House, how: str, spell: Any) -> None:
+    sid = make_sid()
+    events = [
+        start(sid),
+        said(sid, "user", 'Grüße "dir": 你好', 1),
+        called(sid, "t", 2, arguments={"ä": [1, 2.5]}),
+        end(sid, 9),
+    ]
+    first = door.send(events)
+    again = [spell({**one, "data": dict(reversed(one["data"].items()))}) for one in events]
+    receipt = door.post("/ingest/v1/events", f'{{"events":[{",".join(again)}]}}'.encode()).json
+    assert (receipt["accepted"], receipt["duplicates"], receipt["rejected"]) == (0, 4, [])
+
+    other = make_sid()
+    written = f'{{"events":[{",".join(map(spell, events))}]}}'.replace(sid, other).encode()
+    session_ids = [one["sessions"][0]["session_id"] for one in (first, door.post("/ingest/v1/events", written).json)]
+    one, two = (_packed_text(house, door, session_id) for session_id in session_ids)
+    assert one == two.replace(other.encode(), sid.encode())
+
+
+def _packed_text(house: House, door: Door, session_id: str) -> bytes:
+    asked = select(body.c.packed).where(
+        body.c.organization_id == door.organization_id, body.c.session_id == int(session_id)
+    )
+    with house.database.reading() as db:
+        return text_of(db.execute(asked).scalar_one(), BUILT_IN)
+
+
+UNREADABLE = [
+    (b'"mood":1e400', "data.mood: is a number too large"),
+    (b'"mood":{"a":[-1e999]}', "data.mood.a[0]: is a number too large"),
+]
+
+
+@pytest.mark.parametrize(("more", "sentence"), UNREADABLE)
+def test_what_stands_under_an_unknown_key_is_looked_at_too(door: Door, more: bytes, sentence: str) -> None:
+    one = json.dumps(said("CA-more", "user", "hello", 1)).encode()
+    receipt = door.post("/ingest/v1/events", b'{"events":[' + one.replace(b'"role"', more + b',"role"') + b"]}").json
+    assert receipt["rejected"][0]["error"].startswith(sentence)
+    assert receipt["sessions"] == []
+
+
+@pytest.mark.parametrize("more", [b'"mood":"\xff"', b'"mood":"\\ud800"', b'"mood":"\\q"', b'"mood":01'])
+def test_what_is_no_json_under_an_unknown_key_is_refused_whole(door: Door, more: bytes) -> None:
+    one = json.dumps(said("CA-more", "user", "hello", 1), separators=(",", ":")).encode()
+    answer = door.post("/ingest/v1/events", b'{"events":[' + one.replace(b'"role"', more + b',"role"') + b"]}")
+    assert answer.status == 400
+    assert "is not JSON" in answer.json["detail"]
 
 
 def test_a_number_no_float_can_hold_is_rejected(door: Door) -> None:

@@ -1,6 +1,7 @@
 """Statements that run for every request, worked out once for each database and not once a request."""
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from contextlib import closing
 from functools import lru_cache
 from itertools import starmap
 from typing import Any, NamedTuple
@@ -84,7 +85,8 @@ def next_value(db: Connection, table: Table, key: Mapping[str, Any], name: str, 
         f"INSERT INTO {table.name} ({names}) VALUES ({marks}) "  # noqa: S608 - names of our own tables
         f"ON CONFLICT ({', '.join(key)}) DO UPDATE SET {name} = {table.name}.{name} + excluded.{name} RETURNING {name}"
     )
-    return int(db.exec_driver_sql(sql, (*key.values(), more)).scalar_one())
+    ((value,),) = _rows_of_text(db, sql, (*key.values(), more))
+    return int(value)
 
 
 def rows_among(
@@ -101,7 +103,7 @@ def rows_among(
     wanted = "".join(f" AND {name} IN ({', '.join([mark] * len(values))})" for name, values in among.items())
     sql = f"SELECT {', '.join(one.name for one in columns)} FROM {table} WHERE organization_id = {mark}{wanted}"  # noqa: S608 - names of our own tables
     given = (organization_id, *(value for values in among.values() for value in values))
-    return list(db.exec_driver_sql(sql, given))
+    return _rows_of_text(db, sql, given)
 
 
 def rows_by_id(
@@ -182,16 +184,30 @@ def _all_of_file(db: Connection, made: _Selection, sql: str, given: Sequence[Any
     return decode(told)  # type: ignore[no-any-return]  # a list, as SQLite wrote it
 
 
+def _rows_of_text(db: Connection, sql: str, given: Sequence[Any]) -> list[Any]:
+    """The rows that a statement gives which was put together of names of our own."""
+    return _rows_of_file(db, sql, given) if is_sqlite(db) else _rows_of_server(db, sql, given)
+
+
+def _run_text(db: Connection, sql: str, rows: Sequence[Any]) -> None:
+    """Run such a statement once for each of these."""
+    try:
+        with closing(_driver(db).cursor()) as cursor:
+            cursor.executemany(sql, rows)
+    except db.dialect.loaded_dbapi.Error as error:
+        raise _as_sqlalchemy_does(db, sql, error) from error
+
+
 def _rows_of_file(db: Connection, sql: str, given: Sequence[Any]) -> list[Any]:
-    if not db.in_transaction():
-        db.begin()
     try:
         return _driver(db).execute(sql, given).fetchall()  # type: ignore[no-any-return]  # of the driver, which is Any
     except db.dialect.loaded_dbapi.Error as error:
         raise _as_sqlalchemy_does(db, sql, error) from error
 
 
-def _rows_of_server(db: Connection, sql: str, given: Mapping[str, Any], *, is_kept: bool = True) -> list[Any]:
+def _rows_of_server(
+    db: Connection, sql: str, given: Mapping[str, Any] | Sequence[Any], *, is_kept: bool = True
+) -> list[Any]:
     """The answer to a statement; the plan of one that goes by keys is kept, whatever their values."""
     try:
         return _driver(db).execute(sql, given, prepare=is_kept).fetchall()  # type: ignore[no-any-return]  # likewise
@@ -200,6 +216,9 @@ def _rows_of_server(db: Connection, sql: str, given: Mapping[str, Any], *, is_ke
 
 
 def _driver(db: Connection) -> Any:
+    """The driver's own connection, in a transaction that SQLAlchemy knows of."""
+    if not db.in_transaction():
+        db.begin()
     return db.connection.driver_connection
 
 
@@ -252,13 +271,10 @@ def _copy(db: Connection, table: Table, rows: Sequence[Mapping[str, Any]]) -> No
 def _run(db: Connection, one: _Statement, rows: Sequence[Mapping[str, Any]]) -> None:
     give_way()
     if is_sqlite(db):
-        db.exec_driver_sql(
-            one.sql, [tuple([fit(row[name]) if fit else row[name] for name, fit in one.parts]) for row in rows]
-        )
+        told: list[Any] = [tuple([fit(row[name]) if fit else row[name] for name, fit in one.parts]) for row in rows]
     else:
-        db.exec_driver_sql(
-            one.sql, [{name: fit(row[name]) if fit else row[name] for name, fit in one.parts} for row in rows]
-        )
+        told = [{name: fit(row[name]) if fit else row[name] for name, fit in one.parts} for row in rows]
+    _run_text(db, one.sql, told)
 
 
 def _statement(db: Connection, table: Table, names: tuple[str, ...], key: tuple[str, ...]) -> _Statement:

@@ -8,8 +8,9 @@ from sqlalchemy import Connection
 
 from hansard.kit.precedence import working
 from hansard.resources.ingest.validation import Checked
-from hansard.resources.sessions.intake import Intake, add_events, key_of
-from hansard.wire import MAX_EVENTS, Event, Receipt, Rejection, SessionRef
+from hansard.resources.sessions.intake import Intake, add_told
+from hansard.resources.sessions.kept import Told
+from hansard.wire import MAX_EVENTS, Receipt, Rejection, SessionRef
 
 
 @dataclass(frozen=True)
@@ -46,16 +47,16 @@ def _parts(requests: Sequence[Sent]) -> Iterator[list[Sent]]:
 
 
 def _taken(db: Connection, organization_id: int, requests: Sequence[Sent]) -> list[Receipt]:
-    events = [event for one in requests for _, event in one.checked.events]
+    events = [event for one in requests for event in one.checked.events]
     last = requests[-1]
-    intake = add_events(db, organization_id, events, last.now, last.idle)
+    intake = add_told(db, organization_id, events, last.now, last.idle)
     if len(requests) == 1:
         return [receipt(last.checked, intake)]
     receipts = []
     start = 0
     for one in requests:
         stop = start + len(one.checked.events)
-        mine = intake.part(start, stop, dict.fromkeys(map(key_of, events[start:stop])))
+        mine = intake.part(start, stop, dict.fromkeys(event.session for event in one.checked.events))
         receipts.append(receipt(one.checked, mine))
         start = stop
     return receipts
@@ -63,7 +64,7 @@ def _taken(db: Connection, organization_id: int, requests: Sequence[Sent]) -> li
 
 def receipt(given: Checked, intake: Intake) -> Receipt:
     """The answer; an event whose id is taken by another content is rejected, and the first stays."""
-    conflicts = [_conflict(*given.events[place]) for place in intake.conflicts]
+    conflicts = [_conflict(given.places[place], given.events[place]) for place in intake.conflicts]
     return Receipt(
         accepted=len(intake.accepted),
         duplicates=len(intake.duplicates),
@@ -72,13 +73,13 @@ def receipt(given: Checked, intake: Intake) -> Receipt:
     )
 
 
-def _conflict(index: int, one: Event) -> Rejection:
-    sentence = f"id: {one['id']!r} is taken in this session by an event with other content; the first is kept."
-    return Rejection(index=index, id=one["id"], error=sentence)
+def _conflict(index: int, one: Told) -> Rejection:
+    sentence = f"id: {one.id!r} is taken in this session by an event with other content; the first is kept."
+    return Rejection(index=index, id=one.id, error=sentence)
 
 
 def _sessions(intake: Intake) -> list[SessionRef]:
     return [
-        SessionRef(service=service, sid=sid, session_id=str(number))
-        for (service, sid), number in intake.session_ids.items()
+        SessionRef(service=name.service, sid=name.sid, session_id=str(number))
+        for name, number in intake.session_ids.items()
     ]

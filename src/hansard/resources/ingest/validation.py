@@ -1,18 +1,18 @@
 """A body in, checked events out: what is refused whole, and what event by event (design 3)."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from math import isfinite
-from typing import Any, Literal, cast, get_args
+from typing import Any, Literal, cast
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError, with_config
 from pydantic_core import from_json
-from typing_extensions import TypedDict, get_type_hints
+from typing_extensions import TypedDict
 
 from hansard.kit.errors import Invalid, TooLarge
-from hansard.kit.precedence import give_way
-from hansard.resources.ingest.shapes import find_good
-from hansard.wire import MAX_DEPTH, MAX_EVENTS, SHAPES, Event, Instant, Key, Rejection, SessionKey, instant
+from hansard.resources.ingest.shapes import find_good, settled
+from hansard.resources.sessions.kept import Told, is_too_deep, told
+from hansard.wire import MAX_DEPTH, MAX_EVENTS, SHAPES, Event, Instant, Key, Rejection, SessionKey
 
 _STRICT = ConfigDict(strict=True, extra="ignore")
 _KEEPING = ConfigDict(strict=True, extra="allow")
@@ -25,26 +25,15 @@ def _event(kind: str, data: Any) -> Any:
     return with_config(_STRICT)(cast("Any", TypedDict)(f"Event_{kind}", parts))
 
 
-def _is_of(hint: Any, one: Any) -> bool:
-    """Whether a type is this one, or may be."""
-    return hint == one or any(_is_of(inner, one) for inner in get_args(hint))
-
-
-def _instants_of(shape: Any) -> list[str]:
-    return [name for name, hint in get_type_hints(shape, include_extras=True).items() if _is_of(hint, Instant)]
-
-
 _EVENTS: dict[str, TypeAdapter[Event]] = {kind: TypeAdapter(_event(kind, shape)) for kind, shape in SHAPES.items()}
-_INSTANTS = {kind: _instants_of(shape) for kind, shape in SHAPES.items()}
-# Kinds in which nothing is nested, unless a key is there that their shape does not know.
-_FLAT = {kind: frozenset(SHAPES[kind].__annotations__) for kind in ("message", "latency", "label", "usage")}
 
 
 @dataclass(frozen=True)
 class Checked:
-    """The good events of a request, each with its place in it, and why the others are not good."""
+    """The good events of a request, the place of each in it, and why the others are not good."""
 
-    events: list[tuple[int, Event]]
+    events: list[Told]
+    places: Sequence[int]
     rejected: list[Rejection]
 
 
@@ -56,11 +45,11 @@ def read_events(body: bytes, media_type: str) -> Checked:
     is_lines = media_type in ("application/x-ndjson", "application/ndjson", "application/jsonl")
     good = _all_good(body, is_lines=is_lines)
     if good is not None:
-        return Checked(list(enumerate(good)), [])
+        return Checked(good, range(len(good)), [])
     return checked(_parsed(body, is_lines=is_lines))
 
 
-def _all_good(body: bytes, *, is_lines: bool) -> list[Event] | None:
+def _all_good(body: bytes, *, is_lines: bool) -> list[Told] | None:
     """The events of a body in which all is well, read and checked in one go; None where something may not be.
 
     That is how most come, and several times as fast as looking at the events one by one. What is wrong, and where,
@@ -70,33 +59,7 @@ def _all_good(body: bytes, *, is_lines: bool) -> list[Event] | None:
     events = find_good(b'{"events":[' + b",".join(lines) + b"]}" if is_lines else body)
     if events is None or len(events) > MAX_EVENTS or (is_lines and len(events) != len(lines)):
         return None
-    give_way()
-    if any(_may_be_deep(one) and is_too_deep(one["data"], MAX_DEPTH - 1) for one in events):
-        return None
-    give_way()
-    try:
-        return [_settled(one) for one in events]
-    except ValueError:
-        return None
-
-
-def _may_be_deep(one: Event) -> bool:
-    known = _FLAT.get(one["kind"])
-    return known is None or not one["data"].keys() <= known
-
-
-def _settled(one: Event) -> Event:
-    """A good event with its instants as UTC text of fixed width. Raises ValueError where one is none to Python."""
-    data = one["data"]
-    again = {name: instant(data[name]) for name in _INSTANTS[one["kind"]] if not _is_settled(data.get(name))}
-    if not again and _is_settled(one["at"]):
-        return one
-    return {**one, "at": instant(one["at"]), "data": {**data, **again}}
-
-
-def _is_settled(text: str | None) -> bool:
-    """Whether a text known for an instant is written as `instant` writes it; nothing is as it should be."""
-    return text is None or (len(text) == 27 and text[10] == "T" and text[26] == "Z")
+    return events
 
 
 def _parsed(body: bytes, *, is_lines: bool) -> list[Any]:
@@ -129,25 +92,16 @@ def _listed(body: Any) -> list[Any]:
     return events
 
 
-def is_too_deep(value: Any, levels: int) -> bool:
-    """Whether lists and objects are nested in each other more than this many levels."""
-    if not isinstance(value, dict | list):
-        return False
-    if not levels:
-        return True
-    inner = value.values() if isinstance(value, dict) else value
-    return any(is_too_deep(one, levels - 1) for one in inner)
-
-
 def checked(events: list[Any]) -> Checked:
     """Check events one by one against the wire's shapes."""
-    made = Checked([], [])
+    good, places, rejected = list[Told](), list[int](), list[Rejection]()
     for index, one in enumerate(events):
         try:
-            made.events.append((index, check(one)))
+            good.append(told(check(one)))
+            places.append(index)
         except ValueError as error:
-            made.rejected.append(Rejection(index=index, id=_id_of(one), error=str(error)))
-    return made
+            rejected.append(Rejection(index=index, id=_id_of(one), error=str(error)))
+    return Checked(good, places, rejected)
 
 
 def check(one: Any) -> Event:
@@ -163,7 +117,7 @@ def check(one: Any) -> Event:
     except ValidationError as error:
         raise ValueError(_sentence(error)) from None
     _refuse_infinite(one["data"], "data")
-    return _settled(cast("Event", one))
+    return settled(cast("Event", one))
 
 
 def _sentence(error: ValidationError) -> str:

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from hansard.kit.text import fold
+from hansard.resources.sessions.kept import Kept
 from hansard.resources.sessions.turns import in_order
 from hansard.wire import SESSION_KINDS, UNLISTED, Child, SessionData, moment_of
 
@@ -67,23 +68,27 @@ def duration_s(head: Header, started_at: datetime, last_at: datetime | None) -> 
     return max(0.0, ((last_at or started_at) - started_at) / timedelta(seconds=1))
 
 
-def span(children: Iterable[Child]) -> tuple[datetime, datetime] | None:
+def span(children: Iterable[Kept]) -> tuple[datetime, datetime] | None:
     """The first and the last instant of the talk; None where there was none.
 
     What a framework notes of itself (`UNLISTED`) may come long before and after the talk. Only messages and
     latencies have checked `started_at` and `ended_at`; elsewhere they are metadata.
     """
     heard: list[str] = []  # as text, which sorts in time order: to read them all takes long
-    for child in children:
-        kind, data = child["kind"], child["data"]
-        if kind == "latency" or kind == "message":
-            heard.append(child["at"])
-            if began_at := data.get("started_at"):
-                heard.append(began_at)
-            if ended_at := data.get("ended_at"):
-                heard.append(ended_at)
-        elif kind in TALK_KINDS and not (kind == "event" and data.get("category") in UNLISTED):
-            heard.append(child["at"])
+    for one in children:
+        kind, said = one.kind, one.said
+        if kind == "latency":
+            heard.append(one.at)
+            if said.started_at:
+                heard.append(said.started_at)
+        elif kind == "message":
+            heard.append(one.at)
+            if said.started_at:
+                heard.append(said.started_at)
+            if said.ended_at:
+                heard.append(said.ended_at)
+        elif kind in TALK_KINDS and not (kind == "event" and said.get("category") in UNLISTED):
+            heard.append(one.at)
     return (moment_of(min(heard)), moment_of(max(heard))) if heard else None
 
 

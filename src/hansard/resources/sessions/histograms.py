@@ -15,7 +15,7 @@ from sqlalchemy import Connection
 
 from hansard.db.hot import rows_among, upsert_rows
 from hansard.db.tables import latency_histogram
-from hansard.wire import Child
+from hansard.resources.sessions.kept import Kept
 
 _GAMMA = 1.04
 _LOG_GAMMA = math.log(_GAMMA)
@@ -70,13 +70,13 @@ def percentile_ms(counts: Mapping[int, int], share: float) -> float | None:
     return None
 
 
-def count_latencies(counts: Counts, cell: Cell, children: Iterable[Child], *, is_taken_out: bool = False) -> None:
+def count_latencies(counts: Counts, cell: Cell, children: Iterable[Kept], *, is_taken_out: bool = False) -> None:
     """Count the latencies among these children in this cell, or take them out of it."""
     found: dict[tuple[str, str], list[float]] = defaultdict(list)
     for one in children:
-        if one["kind"] == "latency":
-            data = one["data"]
-            found[data["category"], data.get("label") or data["category"]].append(data["duration_ms"])
+        if one.kind == "latency":
+            said = one.said
+            found[said.category, said.label or said.category].append(said.duration_ms)
     for part, durations_ms in found.items():
         mine = counts.setdefault(Place(cell, *part), Counter())
         count = mine.subtract if is_taken_out else mine.update

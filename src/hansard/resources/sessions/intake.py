@@ -26,24 +26,23 @@ from hansard.resources.sessions.header import (
     duration_s,
     fields_of,
     header,
-    is_ended,
     span,
 )
 from hansard.resources.sessions.histograms import Cell, Counts, add_counts, count_latencies, day_of
+from hansard.resources.sessions.kept import Kept, Named, Told, child_of, is_same, told
 from hansard.resources.sessions.labelling import label_row, shown_label
 from hansard.resources.sessions.packing import Dictionary, packed
 from hansard.resources.sessions.parties import add_parties
 from hansard.resources.sessions.response import RESPONSE_KINDS, response_p95_ms
 from hansard.resources.sessions.snapshots import snapshot_ids
-from hansard.resources.sessions.store import find_bodies, find_rows, has_any
+from hansard.resources.sessions.store import find_kept_bodies, find_kept_rows, has_any
 from hansard.resources.sessions.threads import Move, link_threads, refresh_conversations, thread_of
 from hansard.resources.sessions.totals import change_totals
 from hansard.resources.sessions.traits import TRAIT_KINDS, metadata_traits, trait_sets, traits
 from hansard.resources.sessions.turns import json_text
-from hansard.wire import SESSION_KINDS, UNLISTED, Child, Event, moment_of
+from hansard.wire import SESSION_KINDS, UNLISTED, Event, moment_of
 
-Key = tuple[str, str]
-_Sent = dict[Key, list[tuple[int, Event]]]  # the events of each session, with their places in the batch
+_Sent = dict[Named, list[int]]  # where in the batch the events of each session are
 
 
 @dataclass
@@ -53,12 +52,12 @@ class Intake:
     accepted: list[int] = field(default_factory=list)
     duplicates: list[int] = field(default_factory=list)
     conflicts: list[int] = field(default_factory=list)
-    session_ids: dict[Key, int] = field(default_factory=dict)
+    session_ids: dict[Named, int] = field(default_factory=dict)
     label_ids: list[int] = field(default_factory=list)
 
-    def part(self, start: int, stop: int, keys: Iterable[Key]) -> "Intake":
+    def part(self, start: int, stop: int, names: Iterable[Named]) -> "Intake":
         """What became of the events from this place up to that one, which told of these sessions."""
-        made = Intake(session_ids={key: self.session_ids[key] for key in keys})
+        made = Intake(session_ids={name: self.session_ids[name] for name in names})
         for name in ("accepted", "duplicates", "conflicts"):
             places = getattr(self, name)
             mine = places[bisect_left(places, start) : bisect_left(places, stop)]
@@ -72,16 +71,16 @@ class _Draft:
 
     row: dict[str, Any]
     before: dict[str, Any] | None  # the row as it is stored; None for a new session
-    known: dict[str, Child]  # of the stored children, all or as many as the batch makes it necessary to know
-    fresh: dict[str, Child] = field(default_factory=dict)
-    fresh_by_kind: dict[str, list[Child]] = field(default_factory=lambda: defaultdict(list))
+    known: dict[str, Kept]  # of the stored children, all or as many as the batch makes it necessary to know
+    fresh: dict[str, Kept] = field(default_factory=dict)
+    fresh_by_kind: dict[str, list[Kept]] = field(default_factory=lambda: defaultdict(list))
 
     @property
     def id(self) -> int:
         return int(self.row["id"])
 
     @property
-    def children(self) -> list[Child]:
+    def children(self) -> list[Kept]:
         return [*self.known.values(), *self.fresh.values()]
 
     @property
@@ -91,11 +90,11 @@ class _Draft:
     def has_fresh(self, *kinds: str) -> bool:
         return any(kind in self.fresh_by_kind for kind in kinds)
 
-    def fresh_of(self, *kinds: str) -> list[Child]:
+    def fresh_of(self, *kinds: str) -> list[Kept]:
         return [one for kind in kinds for one in self.fresh_by_kind.get(kind, ())]
 
-    def all_of(self, *kinds: str) -> list[Child]:
-        return [*(one for one in self.known.values() if one["kind"] in kinds), *self.fresh_of(*kinds)]
+    def all_of(self, *kinds: str) -> list[Kept]:
+        return [*(one for one in self.known.values() if one.kind in kinds), *self.fresh_of(*kinds)]
 
     def differs(self, *names: str) -> bool:
         """Whether any of these columns is about to change; for a new session, whether there is one at all."""
@@ -110,16 +109,21 @@ def add_events(db: Connection, organization_id: int, events: Sequence[Event], no
     first stays. `idle` is how long a messaging conversation stays open. The transaction must hold the
     organization (`Database.write` does).
     """
+    return add_told(db, organization_id, [told(one) for one in events], now, idle)
+
+
+def add_told(db: Connection, organization_id: int, events: Sequence[Told], now: datetime, idle: timedelta) -> Intake:
+    """The same of events as a request is cut into."""
     intake = Intake()
     sent: _Sent = defaultdict(list)
     for place, one in enumerate(events):
-        sent[key_of(one)].append((place, one))
-    drafts = _drafts(db, organization_id, sent, now)
-    for key, draft in drafts.items():
-        _sort_in(draft, sent[key], intake)
+        sent[one.session].append(place)
+    drafts = _drafts(db, organization_id, events, sent, now)
+    for name, draft in drafts.items():
+        _sort_in(draft, events, sent[name], intake)
     for places in (intake.accepted, intake.duplicates, intake.conflicts):
         places.sort()
-    intake.session_ids = {key: draft.id for key, draft in drafts.items()}
+    intake.session_ids = {name: draft.id for name, draft in drafts.items()}
     touched = [draft for draft in drafts.values() if draft.fresh]
     if touched:
         intake.label_ids = _describe(db, organization_id, touched, now)
@@ -127,67 +131,61 @@ def add_events(db: Connection, organization_id: int, events: Sequence[Event], no
     return intake
 
 
-def key_of(one: Event) -> Key:
-    """What the session of an event is known by."""
-    named = one["session"]
-    return named["service"], named["sid"]
-
-
-def _sort_in(draft: _Draft, sent: Iterable[tuple[int, Event]], intake: Intake) -> None:
+def _sort_in(draft: _Draft, events: Sequence[Told], places: Iterable[int], intake: Intake) -> None:
     give_way()
     known, fresh, by_kind = draft.known, draft.fresh, draft.fresh_by_kind
-    for place, one in sent:
-        name, kind = one["id"], one["kind"]
-        made: Child = {"id": name, "kind": kind, "at": one["at"], "data": one["data"]}
-        stored = known.get(name) or fresh.get(name)
+    for place in places:
+        one = events[place]
+        stored = known.get(one.id) or fresh.get(one.id)
         if stored is None:
-            fresh[name] = made
-            by_kind[kind].append(made)
+            fresh[one.id] = one
+            by_kind[one.kind].append(one)
             intake.accepted.append(place)
-        elif stored == made:
+        elif is_same(stored, one):
             intake.duplicates.append(place)
         else:
             intake.conflicts.append(place)
 
 
-def _drafts(db: Connection, organization_id: int, sent: _Sent, now: datetime) -> dict[Key, _Draft]:
+def _drafts(
+    db: Connection, organization_id: int, events: Sequence[Told], sent: _Sent, now: datetime
+) -> dict[Named, _Draft]:
     """The sessions of a batch, each with the stored children that can matter to it."""
     rows = _rows(db, organization_id, sent)
     numbers = iter(_new_ids(db, organization_id, len(sent) - len(rows)))
-    known = _known(db, organization_id, rows, sent) if rows else {}
+    known = _known(db, organization_id, rows, events, sent) if rows else {}
     return {
-        key: _Draft(
-            row=dict(rows[key]) if key in rows else _new_row(organization_id, next(numbers), key, now),
-            before=rows.get(key),
-            known=known.get(key, {}),
+        name: _Draft(
+            row=dict(rows[name]) if name in rows else _new_row(organization_id, next(numbers), name, now),
+            before=rows.get(name),
+            known=known.get(name, {}),
         )
-        for key in sent
+        for name in sent
     }
 
 
-def _rows(db: Connection, organization_id: int, keys: Iterable[Key]) -> dict[Key, dict[str, Any]]:
-    wanted = set(keys)
-    if not has_any(db, organization_id, {sid for _, sid in wanted}):
+def _rows(db: Connection, organization_id: int, names: Collection[Named]) -> dict[Named, dict[str, Any]]:
+    sids = {name.sid for name in names}
+    if not has_any(db, organization_id, sids):
         return {}
-    asked = select(session).where(
-        session.c.organization_id == organization_id, session.c.sid.in_({sid for _, sid in wanted})
-    )
-    rows = {(row["service"], row["sid"]): dict(row) for row in db.execute(asked).mappings()}
-    return {key: row for key, row in rows.items() if key in wanted}
+    asked = select(session).where(session.c.organization_id == organization_id, session.c.sid.in_(sids))
+    rows = {Named(row["service"], row["sid"]): dict(row) for row in db.execute(asked).mappings()}
+    return {name: row for name, row in rows.items() if name in names}
 
 
 def _new_ids(db: Connection, organization_id: int, count: int) -> range:
     return next_numbers(db, organization_id, "session", count) if count else range(0)
 
 
-def _new_row(organization_id: int, number: int, key: Key, now: datetime) -> dict[str, Any]:
-    row: dict[str, Any] = dict.fromkeys(session.c.keys())
-    service, sid = key
-    return row | {
+_COLUMNS = tuple(session.c.keys())
+
+
+def _new_row(organization_id: int, number: int, name: Named, now: datetime) -> dict[str, Any]:
+    return dict.fromkeys(_COLUMNS) | {
         "organization_id": organization_id,
         "id": number,
-        "service": service,
-        "sid": sid,
+        "service": name.service,
+        "sid": name.sid,
         "is_abandoned": False,
         "turn_count": 0,
         "interruption_count": 0,
@@ -198,31 +196,29 @@ def _new_row(organization_id: int, number: int, key: Key, now: datetime) -> dict
 
 
 def _known(
-    db: Connection,
-    organization_id: int,
-    rows: dict[Key, dict[str, Any]],
-    sent: _Sent,
-) -> dict[Key, dict[str, Child]]:
+    db: Connection, organization_id: int, rows: dict[Named, dict[str, Any]], events: Sequence[Told], sent: _Sent
+) -> dict[Named, dict[str, Kept]]:
     """Stored children by id: all of an ended session and of one that ends now, else the few that can matter."""
+    mine = {name: [events[place] for place in sent[name]] for name in rows}
     ended = [row["id"] for row in rows.values() if row["ended_at"] is not None]
-    ends = {key for key in rows if is_ended(one for _, one in sent[key])}
-    ending = [row["id"] for key, row in rows.items() if key in ends and row["ended_at"] is None]
+    ends = {name for name, some in mine.items() if any(one.kind == "session.end" for one in some)}
+    ending = [row["id"] for name, row in rows.items() if name in ends and row["ended_at"] is None]
     running = [row["id"] for row in rows.values() if row["id"] not in {*ended, *ending}]
-    sent_ids = {one["id"] for key in rows for _, one in sent[key]}
-    found: dict[int, list[Child]] = {}
+    found: dict[int, list[Kept]] = {}
     if ended:
-        found |= find_bodies(db, organization_id, ended)
+        found |= find_kept_bodies(db, organization_id, ended)
     if ending:
-        found |= find_rows(db, organization_id, ending)
+        found |= find_kept_rows(db, organization_id, ending)
     if running:
+        sent_ids = {one.id for some in mine.values() for one in some}
         can_matter = or_(child.c.id.in_(sent_ids), child.c.kind.in_(SESSION_KINDS))
-        found |= find_rows(db, organization_id, running, can_matter)
-    return {key: {one["id"]: one for one in found[row["id"]]} for key, row in rows.items()}
+        found |= find_kept_rows(db, organization_id, running, can_matter)
+    return {name: {one.id: one for one in found[row["id"]]} for name, row in rows.items()}
 
 
 def _describe(db: Connection, organization_id: int, drafts: Sequence[_Draft], now: datetime) -> list[int]:
     """Fold what is known of each session into its row; give the ids of the labels that were added."""
-    heads = [header(draft.all_of(*SESSION_KINDS)) for draft in drafts]
+    heads = [header(map(child_of, draft.all_of(*SESSION_KINDS))) for draft in drafts]
     said = [(draft.row["service"], head.fields) for draft, head in zip(drafts, heads, strict=True)]
     snapshots = snapshot_ids(db, organization_id, said)
     added, shown = _add_labels(db, organization_id, drafts)
@@ -273,14 +269,14 @@ def _count(draft: _Draft) -> None:
     row = draft.row
     messages = draft.fresh_of("message")
     row["turn_count"] += len(messages)
-    row["interruption_count"] += sum(bool(one["data"].get("interrupted")) for one in messages)
-    if any(one["data"].get("error") is not None for one in draft.fresh_of("tool_call")):
+    row["interruption_count"] += sum(bool(one.said.interrupted) for one in messages)
+    if any(one.said.get("error") is not None for one in draft.fresh_of("tool_call")):
         row["has_tool_error"] = True
 
 
 def _first_word(draft: _Draft) -> datetime:
     """The first instant of a session that so far has only labels and the like."""
-    heard = [moment_of(one["at"]) for one in draft.fresh.values()]
+    heard = [moment_of(one.at) for one in draft.fresh.values()]
     return min([*heard, draft.row["started_at"]] if draft.row["started_at"] else heard)
 
 
@@ -338,11 +334,11 @@ def _cell(row: dict[str, Any]) -> Cell:
     return Cell(day_of(row["started_at"]), row["snapshot_id"], row["is_test"])
 
 
-def _latencies(db: Connection, organization_id: int, draft: _Draft) -> Collection[Child]:
+def _latencies(db: Connection, organization_id: int, draft: _Draft) -> Collection[Kept]:
     """The stored latencies of a session, which of a running one are not all known."""
     if draft.was_packed:
         return draft.known.values()
-    return find_rows(db, organization_id, [draft.id], child.c.kind == "latency")[draft.id]
+    return find_kept_rows(db, organization_id, [draft.id], child.c.kind == "latency")[draft.id]
 
 
 def _write_sessions(db: Connection, organization_id: int, drafts: Sequence[_Draft]) -> None:
@@ -387,7 +383,7 @@ def _write_bodies(db: Connection, organization_id: int, drafts: Sequence[_Draft]
         upsert_rows(db, body, [_body_row(organization_id, draft.id, draft.children, newest) for draft in drafts])
 
 
-def _body_row(organization_id: int, number: int, children: Sequence[Child], dictionary: Dictionary) -> dict[str, Any]:
+def _body_row(organization_id: int, number: int, children: Sequence[Kept], dictionary: Dictionary) -> dict[str, Any]:
     give_way()
     return {
         "organization_id": organization_id,
@@ -397,14 +393,14 @@ def _body_row(organization_id: int, number: int, children: Sequence[Child], dict
     }
 
 
-def _child_row(organization_id: int, number: int, one: Child) -> dict[str, Any]:
+def _child_row(organization_id: int, number: int, one: Kept) -> dict[str, Any]:
     return {
         "organization_id": organization_id,
         "session_id": number,
-        "id": one["id"],
-        "kind": one["kind"],
-        "at": one["at"],
-        "data": to_json(one["data"]).decode(),
+        "id": one.id,
+        "kind": one.kind,
+        "at": one.at,
+        "data": bytes(one.data).decode(),
     }
 
 
@@ -421,14 +417,14 @@ def _write_events(db: Connection, organization_id: int, drafts: Sequence[_Draft]
         {
             "organization_id": organization_id,
             "session_id": draft.id,
-            "id": one["id"],
-            "at": moment_of(one["at"]),
-            "attributes": json_text(one["data"].get("attributes")),
+            "id": one.id,
+            "at": moment_of(one.at),
+            "attributes": json_text(one.said.get("attributes")),
         }
-        | {name: one["data"].get(name) for name in names}
+        | {name: one.said.get(name) for name in names}
         for draft in drafts
         for one in draft.fresh_of("event")
-        if one["data"].get("category") not in UNLISTED
+        if one.said.get("category") not in UNLISTED
     ]
     insert_rows(db, event, rows)
 
@@ -476,13 +472,14 @@ def close_abandoned(db: Connection, organization_id: int, silent_since: datetime
         .limit(most)
     )
     rows = [dict(row) for row in db.execute(asked).mappings()]
-    found = find_rows(db, organization_id, [row["id"] for row in rows])
-    drafts = [_Draft(dict(row), row, {one["id"]: one for one in found[row["id"]]}) for row in rows]
+    found = find_kept_rows(db, organization_id, [row["id"] for row in rows])
+    drafts = [_Draft(dict(row), row, {one.id: one for one in found[row["id"]]}) for row in rows]
     for draft in drafts:
         row = draft.row
         row["ended_at"] = row["last_at"] or row["started_at"]
         row |= {"is_abandoned": True, "end_reason": "abandoned"}
-        row["duration_s"] = duration_s(header(draft.children), row["started_at"], row["ended_at"])
+        head = header(map(child_of, draft.all_of(*SESSION_KINDS)))
+        row["duration_s"] = duration_s(head, row["started_at"], row["ended_at"])
         row["response_p95_ms"] = response_p95_ms(draft.children)
     if drafts:
         _write_sessions(db, organization_id, drafts)

@@ -6,28 +6,29 @@ from typing import Any
 
 from pydantic_core import to_json
 
-from hansard.wire import Child, moment_of
+from hansard.resources.sessions.kept import Kept
+from hansard.wire import moment_of
 
 _PLACES = 1 << 20  # the lower digits of a label's id come from its event, the upper from its session
 
 
-def label_row(organization_id: int, session_id: int, child: Child, taken: Collection[int]) -> dict[str, Any]:
+def label_row(organization_id: int, session_id: int, told: Kept, taken: Collection[int]) -> dict[str, Any]:
     """The row of a label event.
 
     Its id follows from its session and its event's id, not from its arrival, so that the same events give the
     same labels in any order; `taken` are the ids this session's labels have, which it steps past.
     """
-    data = child["data"]
+    said = told.said
     return {
         "organization_id": organization_id,
-        "id": _label_id(session_id, child["id"], taken),
+        "id": _label_id(session_id, told.id, taken),
         "session_id": session_id,
-        "at": moment_of(child["at"]),
-        "type": data["type"],
-        "code": data["code"].upper(),
-        "user_email": data.get("user_email") or "",
-        "comments": data.get("comments"),
-        "issue_categories": to_json(data.get("issue_categories") or []).decode(),
+        "at": moment_of(told.at),
+        "type": said["type"],
+        "code": said["code"].upper(),
+        "user_email": said.get("user_email") or "",
+        "comments": said.get("comments"),
+        "issue_categories": to_json(said.get("issue_categories") or []).decode(),
     }
 
 

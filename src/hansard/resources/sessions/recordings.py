@@ -116,7 +116,7 @@ def add_recording(
     if known:
         return known
     told = add_events(db, organization_id, [_event(key, sound, now)], now, idle)
-    session_id = told.session_ids[key["service"], key["sid"]]
+    (session_id,) = told.session_ids.values()
     (number,) = next_numbers(db, organization_id, "recording", 1)
     row = {
         "organization_id": organization_id,

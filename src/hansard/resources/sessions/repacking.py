@@ -14,6 +14,7 @@ from hansard.resources.sessions.dictionaries import (
     list_unused,
     remove_dictionaries,
 )
+from hansard.resources.sessions.packing import text_of
 
 _AT_ONCE = 250
 _MOST_BYTES_AT_ONCE = 2_000_000  # packed; so many are written in a fraction of a second
@@ -78,7 +79,7 @@ def _repack(db: Connection, organization_id: int, ids: Sequence[int]) -> list[tu
     )
     rows, sizes = [], []
     for row in db.execute(asked).all():
-        frame = newest.compressed(get_dictionary(db, organization_id, row.packing).decompressed(row.packed))
+        frame = newest.compressed(text_of(row.packed, get_dictionary(db, organization_id, row.packing)))
         rows.append({"key": row.session_id, "packing": newest.packing, "packed": frame})
         sizes.append((len(row.packed), len(frame)))
     if rows:

@@ -4,18 +4,14 @@ Latencies and the other kinds are most of a body. They are passed over as they a
 """
 
 from collections.abc import Iterable, Iterator
-from functools import reduce
-from operator import or_
 from typing import Any
 
-from msgspec import MsgspecError, Struct, defstruct
+from msgspec import Struct
 from msgspec.json import Decoder
-from pydantic_core import from_json
 
 from hansard.wire import Child
 
 SPOKEN_KINDS = ("message", "tool_call")
-_OTHER_KINDS = ("session.start", "session.update", "session.end", "latency", "event", "label", "usage")
 
 
 class Said(Struct, gc=False):
@@ -35,7 +31,7 @@ class Done(Struct, gc=False):
     error: Any = None
 
 
-class Message(Struct, tag_field="kind", tag="message", gc=False):
+class Message(Struct, gc=False):
     """Something somebody said."""
 
     id: str
@@ -43,7 +39,7 @@ class Message(Struct, tag_field="kind", tag="message", gc=False):
     data: Said
 
 
-class ToolCall(Struct, tag_field="kind", tag="tool_call", gc=False):
+class ToolCall(Struct, gc=False):
     """A tool that was called."""
 
     id: str
@@ -52,18 +48,36 @@ class ToolCall(Struct, tag_field="kind", tag="tool_call", gc=False):
 
 
 Spoken = Message | ToolCall
-_SPOKEN = frozenset((Message, ToolCall))
-_others = (defstruct("Other", (), tag_field="kind", tag=kind) for kind in _OTHER_KINDS)
-_any: Any = reduce(or_, _others, Spoken)
-_body: Decoder[list[Any]] = Decoder(list[_any])
+
+
+class _Data(Struct, gc=False):
+    message: list[Said] = []
+    tool_call: list[Done] = []
+
+
+class _Columns(Struct, gc=False):
+    """A body (`packing.py`), but for what no search asks."""
+
+    id: list[str]
+    kind: list[str]
+    at: list[str]
+    data: _Data
+
+
+_COLUMNS: Decoder[_Columns] = Decoder(_Columns)
 
 
 def spoken_in(text: bytes) -> list[Spoken]:
-    """What was said and done of the JSON of a body, in its order."""
-    try:
-        return [one for one in _body.decode(text) if type(one) in _SPOKEN]
-    except MsgspecError:  # such as Infinity, which is no JSON, and which we wrote all the same
-        return list(spoken_of(from_json(text)))
+    """What was said and done of the text of a body, in its order."""
+    whole = _COLUMNS.decode(text)
+    messages, calls = iter(whole.data.message), iter(whole.data.tool_call)
+    made: list[Spoken] = []
+    for name, kind, at in zip(whole.id, whole.kind, whole.at, strict=True):
+        if kind == "message":
+            made.append(Message(name, at, next(messages)))
+        elif kind == "tool_call":
+            made.append(ToolCall(name, at, next(calls)))
+    return made
 
 
 def spoken_of(children: Iterable[Child]) -> Iterator[Spoken]:

@@ -32,7 +32,8 @@ from hansard.kit.listing import (
     truth,
 )
 from hansard.resources.sessions.dictionaries import get_dictionary
-from hansard.resources.sessions.packing import Dictionary, unpacked, unpacked_bytes
+from hansard.resources.sessions.kept import Kept, child_of, read_again
+from hansard.resources.sessions.packing import Dictionary, kept_in, text_of, unpacked, unpacked_bytes
 from hansard.resources.sessions.parties import of_party
 from hansard.resources.sessions.paths import Needs, Path, asking_only, choose_path, counting, read_by
 from hansard.resources.sessions.schemas import Session
@@ -256,12 +257,11 @@ def get_record(db: Connection, organization_id: int, session_id: int) -> Json:
     """A session whole, as the JSON of a `SessionRecord`: what is stored as JSON goes out as it is. Raises NotFound."""
     row = _get_row(db, _STORED, organization_id, session_id)
     metadata, packing, packed = (row.pop(name) for name in ("metadata", "packing", "packed"))
-    events = (
-        _rows_as_json(db, organization_id, session_id)
-        if packed is None
-        else get_dictionary(db, organization_id, packing).decompressed(packed)
-    )
-    return written({"session": row, "metadata": part(metadata or "{}"), "events": part(events)})
+    if packed is None:
+        events = [one for _, one in _rows(db, organization_id, [session_id])]
+    else:
+        events = kept_in(text_of(packed, get_dictionary(db, organization_id, packing)))
+    return written({"session": row, "metadata": part(metadata or "{}"), "events": events})
 
 
 def get_session_id(text: str) -> int:
@@ -340,23 +340,21 @@ def find_spoken(db: Connection, organization_id: int, ids: Sequence[int]) -> dic
     bodies = list(_packed(db, organization_id, ids))
     if len(bodies) < len(ids) or sum(unpacked_bytes(packed) or _SOON_READ for _, packed, _ in bodies) > _SOON_READ:
         takes_long(db)
-    found = {number: spoken_in(dictionary.decompressed(packed)) for number, packed, dictionary in bodies}
+    found = {number: spoken_in(text_of(packed, dictionary)) for number, packed, dictionary in bodies}
     running = [number for number in ids if number not in found]
     rows = find_rows(db, organization_id, running, child.c.kind.in_(SPOKEN_KINDS)) if running else {}
     return found | {number: list(spoken_of(children)) for number, children in rows.items()}
 
 
-def _rows_as_json(db: Connection, organization_id: int, session_id: int) -> Json:
-    """The children of a running session, in the order of the record."""
-    mine = (child.c.organization_id == organization_id) & (child.c.session_id == session_id)
-    asked = select(child.c.id, child.c.kind, child.c.at, child.c.data).where(mine).order_by(child.c.at, child.c.id)
-    rows = [row._asdict() for row in db.execute(asked)]
-    return written([{**row, "data": part(row["data"])} for row in rows])
-
-
 def find_bodies(db: Connection, organization_id: int, ids: Sequence[int]) -> dict[int, list[Child]]:
     """The children of those of these sessions that have ended."""
     return {number: unpacked(packed, dictionary) for number, packed, dictionary in _packed(db, organization_id, ids)}
+
+
+def find_kept_bodies(db: Connection, organization_id: int, ids: Sequence[int]) -> dict[int, list[Kept]]:
+    """The children of those of these sessions that have ended, as intake takes them."""
+    found = _packed(db, organization_id, ids)
+    return {number: list(map(read_again, kept_in(text_of(packed, one)))) for number, packed, one in found}
 
 
 def _packed(db: Connection, organization_id: int, ids: Sequence[int]) -> Iterator[tuple[int, bytes, Dictionary]]:
@@ -372,14 +370,31 @@ def find_rows(
     db: Connection, organization_id: int, ids: Sequence[int], *which: ColumnElement[bool]
 ) -> dict[int, list[Child]]:
     """The children of running sessions, or `which` of them, in the order of the record."""
+    found: dict[int, list[Child]] = {number: [] for number in ids}
+    for session_id, one in _rows(db, organization_id, ids, *which):
+        found[session_id].append(child_of(one))
+    return found
+
+
+def find_kept_rows(
+    db: Connection, organization_id: int, ids: Sequence[int], *which: ColumnElement[bool]
+) -> dict[int, list[Kept]]:
+    """The same as intake takes them."""
+    found: dict[int, list[Kept]] = {number: [] for number in ids}
+    for session_id, one in _rows(db, organization_id, ids, *which):
+        found[session_id].append(read_again(one))
+    return found
+
+
+def _rows(
+    db: Connection, organization_id: int, ids: Sequence[int], *which: ColumnElement[bool]
+) -> Iterator[tuple[int, Kept]]:
+    """Children of running sessions, each with its session, whose children come in the order of the record."""
     asked = select(child.c.session_id, child.c.id, child.c.kind, child.c.at, child.c.data).where(
         child.c.organization_id == organization_id, child.c.session_id.in_(ids), *which
     )
-    found: dict[int, list[Child]] = {number: [] for number in ids}
-    for row in db.execute(asked.order_by(child.c.session_id, child.c.at, child.c.id)):
-        one = Child(id=row.id, kind=row.kind, at=row.at, data=from_json(row.data))
-        found[row.session_id].append(one)
-    return found
+    for session_id, name, kind, at, data in db.execute(asked.order_by(child.c.session_id, child.c.at, child.c.id)):
+        yield session_id, Kept(name, kind, at, part(data))
 
 
 @dataclass(frozen=True)

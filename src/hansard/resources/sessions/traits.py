@@ -18,7 +18,7 @@ from hansard.db.counters import next_numbers
 from hansard.db.hot import rows_among
 from hansard.db.tables import trait, trait_of_set, trait_set
 from hansard.kit.text import fold
-from hansard.wire import Child
+from hansard.resources.sessions.kept import Kept
 
 Trait = tuple[str, str]
 
@@ -27,19 +27,19 @@ LONGEST_WORD = 200
 _AT_ONCE = 500  # of what one statement asks for: SQLite takes 32,766 variables, PostgreSQL 65,535
 
 
-def traits(children: Iterable[Child]) -> set[Trait]:
+def traits(children: Iterable[Kept]) -> set[Trait]:
     """The languages spoken, the tools called, those that failed, and the issue categories of the labels."""
     found: set[tuple[str, str | None]] = set()
-    for child in children:
-        kind, data = child["kind"], child["data"]
+    for one in children:
+        kind, said = one.kind, one.said
         if kind == "message":
-            found.add(("language", data.get("lang")))
+            found.add(("language", said.lang))
         elif kind == "tool_call":
-            found.add(("tool", data["name"]))
-            if data.get("error") is not None:
-                found.add(("failed", data["name"]))
+            found.add(("tool", said["name"]))
+            if said.get("error") is not None:
+                found.add(("failed", said["name"]))
         elif kind == "label":
-            found.update(("category", name) for name in data.get("issue_categories") or ())
+            found.update(("category", name) for name in said.get("issue_categories") or ())
     return _storable((kind, word_of(kind, text)) for kind, text in found if text is not None)
 
 

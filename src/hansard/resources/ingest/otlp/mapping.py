@@ -14,7 +14,8 @@ from hansard.resources.ingest.otlp.claims import OWN_SERVICE, OWN_SID, Claim, cl
 from hansard.resources.ingest.otlp.messages import turns_of
 from hansard.resources.ingest.otlp.recipe import Dialect, Latency, Recipe, Speech, Tool, Usage
 from hansard.resources.ingest.otlp.spans import Reader
-from hansard.resources.ingest.validation import check, is_too_deep
+from hansard.resources.ingest.validation import check
+from hansard.resources.sessions.kept import is_too_deep
 from hansard.wire import MAX_DEPTH, Child, SessionData, instant_of, moment_of
 
 # The first that says a span is its own has it.

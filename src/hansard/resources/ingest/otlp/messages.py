@@ -22,7 +22,7 @@ from pydantic_core import to_json
 
 from hansard.kit.otlp import Span
 from hansard.resources.ingest.otlp.recipe import Line
-from hansard.resources.ingest.validation import is_too_deep
+from hansard.resources.sessions.kept import is_too_deep
 from hansard.wire import MAX_DEPTH, Child
 
 _TOLD_ONCE = ("turn", "answered")
