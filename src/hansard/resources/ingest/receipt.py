@@ -12,6 +12,8 @@ from hansard.resources.sessions.intake import Intake, add_told
 from hansard.resources.sessions.kept import Told
 from hansard.wire import MAX_EVENTS, Receipt, Rejection, SessionRef
 
+_MOST_TOGETHER = 4 * MAX_EVENTS  # events that share their statements, which each take as long for one as for a hundred
+
 
 @dataclass(frozen=True)
 class Sent:
@@ -34,12 +36,12 @@ def take_together(db: Connection, organization_id: int, requests: Sequence[Sent]
 
 
 def _parts(requests: Sequence[Sent]) -> Iterator[list[Sent]]:
-    """As many requests at once as have together no more events than one may have."""
+    """As many requests at once as have together no more events than can share their statements."""
     some: list[Sent] = []
     count = 0
     for one in requests:
         count += len(one.checked.events)
-        if some and count > MAX_EVENTS:
+        if some and count > _MOST_TOGETHER:
             yield some
             some, count = [], len(one.checked.events)
         some.append(one)

@@ -39,12 +39,18 @@ def find_good(body: bytes) -> list[Told] | None:
         if has_numbered or any(blank in body[:_BEGINNING] for blank in (b'": ', b"\n")):
             body = msgspec.json.encode(_ANY.decode(body))  # as we write it: in fewer bytes
         events = _BODY.decode(body).events
-        for start in range(0, len(events), _AT_ONCE):
-            give_way()
-            read_data(events[start : start + _AT_ONCE])
-        return events if _are_settled(_instants(events)) else [told(settled(event_of(one))) for one in events]
+        parts = [events[start : start + _AT_ONCE] for start in range(0, len(events), _AT_ONCE)]
+        unsettled = [some for some in parts if not _read(some)]
+        return [told(settled(event_of(one))) for one in events] if unsettled else events
     except (msgspec.MsgspecError, ValueError, KeyError, RecursionError):
         return None
+
+
+def _read(some: Sequence[Told]) -> bool:
+    """Read what events say; give whether their instants are settled."""
+    give_way()
+    read_data(some)
+    return _are_settled(_instants(some))
 
 
 def _is_of(hint: Any, one: Any) -> bool:

@@ -15,7 +15,7 @@ from weakref import WeakKeyDictionary
 from sqlalchemy import Connection, Engine, bindparam, delete, func, select
 
 from hansard.db.counters import next_numbers
-from hansard.db.hot import insert_rows
+from hansard.db.hot import insert_rows, rows_of
 from hansard.db.tables import body, dictionary
 from hansard.kit.errors import Damaged
 from hansard.resources.sessions.packing import BUILT_IN, Dictionary, packing_of
@@ -105,8 +105,8 @@ def get_newest_dictionary(db: Connection, organization_id: int) -> Dictionary:
 
     For a write, the transaction must hold the organization (`Database.write` does).
     """
-    packing = db.execute(_NEWEST, {"mine": organization_id}).scalar_one_or_none()
-    return BUILT_IN if packing is None else get_dictionary(db, organization_id, packing)
+    newest = rows_of(db, _NEWEST, {"mine": organization_id})
+    return get_dictionary(db, organization_id, newest[0][0]) if newest else BUILT_IN
 
 
 def get_dictionary(db: Connection, organization_id: int, packing: int) -> Dictionary:

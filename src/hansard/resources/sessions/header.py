@@ -1,6 +1,6 @@
 """Session events in, the session's own fields out."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -11,7 +11,7 @@ from hansard.resources.sessions.turns import in_order
 from hansard.wire import SESSION_KINDS, UNLISTED, Child, SessionData, moment_of
 
 # What a label, a bill or a correction says comes after the talk and does not make it longer.
-TALK_KINDS = ("session.start", "message", "tool_call", "latency", "event", "session.end")
+TALK_KINDS = frozenset({"session.start", "message", "tool_call", "latency", "event", "session.end"})
 _KNOWN = frozenset(SessionData.__annotations__)
 
 
@@ -68,27 +68,22 @@ def duration_s(head: Header, started_at: datetime, last_at: datetime | None) -> 
     return max(0.0, ((last_at or started_at) - started_at) / timedelta(seconds=1))
 
 
-def span(children: Iterable[Kept]) -> tuple[datetime, datetime] | None:
-    """The first and the last instant of the talk; None where there was none.
+def span(by_kind: Mapping[str, Sequence[Kept]]) -> tuple[datetime, datetime] | None:
+    """The first and the last instant of the talk, of children by their kinds; None where there was none.
 
     What a framework notes of itself (`UNLISTED`) may come long before and after the talk. Only messages and
     latencies have checked `started_at` and `ended_at`; elsewhere they are metadata.
     """
     heard: list[str] = []  # as text, which sorts in time order: to read them all takes long
-    for one in children:
-        kind, said = one.kind, one.said
-        if kind == "latency":
-            heard.append(one.at)
-            if said.started_at:
-                heard.append(said.started_at)
-        elif kind == "message":
-            heard.append(one.at)
-            if said.started_at:
-                heard.append(said.started_at)
-            if said.ended_at:
-                heard.append(said.ended_at)
-        elif kind in TALK_KINDS and not (kind == "event" and said.get("category") in UNLISTED):
-            heard.append(one.at)
+    for kind in by_kind.keys() & TALK_KINDS:
+        some = by_kind[kind]
+        if kind == "event":
+            some = [one for one in some if one.said.get("category") not in UNLISTED]
+        heard += [one.at for one in some]
+        if kind in ("message", "latency"):
+            heard += [one.said.started_at for one in some if one.said.started_at]
+        if kind == "message":
+            heard += [one.said.ended_at for one in some if one.said.ended_at]
     return (moment_of(min(heard)), moment_of(max(heard))) if heard else None
 
 

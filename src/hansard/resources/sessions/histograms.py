@@ -4,12 +4,12 @@ A bucket holds durations within 4 % of each other, so that a percentile read fro
 (the logarithmic buckets of DDSketch: Masson, Rim, Lee, VLDB 2019).
 """
 
-import math
 from array import array
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from datetime import UTC, datetime
-from typing import NamedTuple
+from math import ceil, log
+from typing import Any, NamedTuple
 
 from sqlalchemy import Connection
 
@@ -18,7 +18,7 @@ from hansard.db.tables import latency_histogram
 from hansard.resources.sessions.kept import Kept
 
 _GAMMA = 1.04
-_LOG_GAMMA = math.log(_GAMMA)
+_LOG_GAMMA = log(_GAMMA)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -38,7 +38,8 @@ class Place(NamedTuple):
     label: str
 
 
-Counts = dict[Place, Counter[int]]  # how many latencies lie in each bucket
+Counts = dict[Place, dict[int, int]]  # how many latencies lie in each bucket
+OfParts = dict[tuple[str, str], dict[int, int]]  # the same of one session, by category and label
 
 
 def day_of(moment: datetime) -> int:
@@ -48,7 +49,7 @@ def day_of(moment: datetime) -> int:
 
 def bucket_of(duration_ms: float) -> int:
     """The bucket of a duration; all below a millisecond are in the first, 0."""
-    return 0 if duration_ms <= 1 else math.ceil(math.log(duration_ms) / _LOG_GAMMA)
+    return 0 if duration_ms <= 1 else ceil(log(duration_ms) / _LOG_GAMMA)
 
 
 def duration_ms_of(bucket: int) -> float:
@@ -62,7 +63,7 @@ def percentile_ms(counts: Mapping[int, int], share: float) -> float | None:
     The nearest rank: with ten counted and a share of 0.9, the ninth.
     """
     total = sum(counts.values())
-    rank = max(1, math.ceil(share * total))
+    rank = max(1, ceil(share * total))
     for bucket in sorted(counts):
         rank -= counts[bucket]
         if rank <= 0 and total:
@@ -70,17 +71,26 @@ def percentile_ms(counts: Mapping[int, int], share: float) -> float | None:
     return None
 
 
-def count_latencies(counts: Counts, cell: Cell, children: Iterable[Kept], *, is_taken_out: bool = False) -> None:
-    """Count the latencies among these children in this cell, or take them out of it."""
+def count_latencies(children: Iterable[Kept]) -> OfParts:
+    """How many of these latencies lie in each bucket, of each part of the answers."""
     found: dict[tuple[str, str], list[float]] = defaultdict(list)
     for one in children:
-        if one.kind == "latency":
-            said = one.said
-            found[said.category, said.label or said.category].append(said.duration_ms)
+        said = one.said
+        found[said.category, said.label or said.category].append(said.duration_ms)
+    counts: OfParts = {}
     for part, durations_ms in found.items():
-        mine = counts.setdefault(Place(cell, *part), Counter())
-        count = mine.subtract if is_taken_out else mine.update
-        count(map(bucket_of, durations_ms))
+        mine = counts[part] = dict[int, int]()
+        for bucket in map(bucket_of, durations_ms):
+            mine[bucket] = mine.get(bucket, 0) + 1
+    return counts
+
+
+def put_in(counts: Counts, cell: Cell, found: OfParts, *, is_taken_out: bool = False) -> None:
+    """Count what was found in this cell, or take it out of it."""
+    for part, more in found.items():
+        mine = counts.setdefault(Place(cell, *part), {})
+        for bucket, count in more.items():
+            mine[bucket] = mine.get(bucket, 0) + (-count if is_taken_out else count)
 
 
 def unpacked_counts(stored: bytes) -> Counter[int]:
@@ -106,7 +116,7 @@ def add_counts(db: Connection, organization_id: int, counts: Counts) -> None:
     """Add to what is counted already."""
     if not counts:
         return
-    stored = dict(_stored(db, organization_id, {place.cell for place in counts}))
+    stored = _stored(db, organization_id, {place.cell for place in counts})
     rows = [
         {
             "organization_id": organization_id,
@@ -122,10 +132,13 @@ def add_counts(db: Connection, organization_id: int, counts: Counts) -> None:
     upsert_rows(db, latency_histogram, rows)
 
 
-def _stored(db: Connection, organization_id: int, cells: Collection[Cell]) -> Iterator[tuple[Place, bytes]]:
-    """The histograms of these cells, and perhaps some beside them."""
+def _stored(db: Connection, organization_id: int, cells: Collection[Cell]) -> dict[tuple[Any, ...], bytes]:
+    """The histograms of these cells by their places, and perhaps some beside them."""
     seen = latency_histogram.c
     columns = [seen.day, seen.snapshot_id, seen.is_test, seen.category, seen.label, seen.counts]
     among = {"day": {cell.day for cell in cells}, "snapshot_id": {cell.snapshot_id for cell in cells}}
-    for day, snapshot_id, is_test, category, name, counts in rows_among(db, organization_id, columns, among):
-        yield Place(Cell(day, snapshot_id, bool(is_test)), category, name), counts
+    rows = rows_among(db, organization_id, columns, among)
+    return {
+        ((day, snapshot_id, bool(is_test)), category, name): counts
+        for day, snapshot_id, is_test, category, name, counts in rows
+    }

@@ -28,7 +28,7 @@ from hansard.resources.sessions.header import (
     header,
     span,
 )
-from hansard.resources.sessions.histograms import Cell, Counts, add_counts, count_latencies, day_of
+from hansard.resources.sessions.histograms import Cell, Counts, OfParts, add_counts, count_latencies, day_of, put_in
 from hansard.resources.sessions.kept import Kept, Named, Told, child_of, is_same, told
 from hansard.resources.sessions.labelling import label_row, shown_label
 from hansard.resources.sessions.packing import Dictionary, packed
@@ -38,7 +38,7 @@ from hansard.resources.sessions.snapshots import snapshot_ids
 from hansard.resources.sessions.store import find_kept_bodies, find_kept_rows, has_any
 from hansard.resources.sessions.threads import Move, link_threads, refresh_conversations, thread_of
 from hansard.resources.sessions.totals import change_totals
-from hansard.resources.sessions.traits import TRAIT_KINDS, metadata_traits, trait_sets, traits
+from hansard.resources.sessions.traits import TRAIT_KINDS, Trait, metadata_traits, trait_sets, traits
 from hansard.resources.sessions.turns import json_text
 from hansard.wire import SESSION_KINDS, UNLISTED, Event, moment_of
 
@@ -74,6 +74,11 @@ class _Draft:
     known: dict[str, Kept]  # of the stored children, all or as many as the batch makes it necessary to know
     fresh: dict[str, Kept] = field(default_factory=dict)
     fresh_by_kind: dict[str, list[Kept]] = field(default_factory=lambda: defaultdict(list))
+    head: Header = field(default_factory=Header)
+    traits: set[Trait] = field(default_factory=set)  # of what is fresh
+    latencies: OfParts = field(default_factory=dict)  # likewise
+    packing: int = 0  # with which dictionary
+    packed: bytes = b""  # its body, once it has ended
 
     @property
     def id(self) -> int:
@@ -119,28 +124,33 @@ def add_told(db: Connection, organization_id: int, events: Sequence[Told], now: 
     for place, one in enumerate(events):
         sent[one.session].append(place)
     drafts = _drafts(db, organization_id, events, sent, now)
+    dictionary = get_newest_dictionary(db, organization_id)
     for name, draft in drafts.items():
+        give_way()
         _sort_in(draft, events, sent[name], intake)
+        if draft.fresh:
+            _fold(draft, now)
+            _pack(draft, dictionary)
     for places in (intake.accepted, intake.duplicates, intake.conflicts):
         places.sort()
     intake.session_ids = {name: draft.id for name, draft in drafts.items()}
     touched = [draft for draft in drafts.values() if draft.fresh]
     if touched:
-        intake.label_ids = _describe(db, organization_id, touched, now)
+        intake.label_ids = _describe(db, organization_id, touched)
         _write(db, organization_id, touched, idle)
     return intake
 
 
 def _sort_in(draft: _Draft, events: Sequence[Told], places: Iterable[int], intake: Intake) -> None:
-    give_way()
-    known, fresh, by_kind = draft.known, draft.fresh, draft.fresh_by_kind
+    known, fresh, by_kind, accepted = draft.known, draft.fresh, draft.fresh_by_kind, intake.accepted
     for place in places:
         one = events[place]
-        stored = known.get(one.id) or fresh.get(one.id)
+        name = one.id
+        stored = known.get(name) or fresh.get(name)
         if stored is None:
-            fresh[one.id] = one
+            fresh[name] = one
             by_kind[one.kind].append(one)
-            intake.accepted.append(place)
+            accepted.append(place)
         elif is_same(stored, one):
             intake.duplicates.append(place)
         else:
@@ -216,44 +226,56 @@ def _known(
     return {name: {one.id: one for one in found[row["id"]]} for name, row in rows.items()}
 
 
-def _describe(db: Connection, organization_id: int, drafts: Sequence[_Draft], now: datetime) -> list[int]:
-    """Fold what is known of each session into its row; give the ids of the labels that were added."""
-    heads = [header(map(child_of, draft.all_of(*SESSION_KINDS))) for draft in drafts]
-    said = [(draft.row["service"], head.fields) for draft, head in zip(drafts, heads, strict=True)]
+def _fold(draft: _Draft, now: datetime) -> None:
+    """Fold what is known of a session into its row, but for what the database must be asked for.
+
+    One session after the other: the children of one are in the processor's cache, those of a request are not.
+    """
+    row, head = draft.row, header(map(child_of, draft.all_of(*SESSION_KINDS)))
+    draft.head = head
+    draft.traits = traits(draft.fresh_of(*TRAIT_KINDS))
+    draft.latencies = count_latencies(draft.fresh_of("latency"))
+    _set_times(draft)
+    _count(draft)
+    row |= fields_of(head.fields)
+    row["metadata"] = to_json(head.metadata).decode() if head.metadata else None
+    row["response_p95_ms"] = response_p95_ms(draft.all_of(*RESPONSE_KINDS)) if row["ended_at"] else None
+    row["received_at"] = now
+    row["thread"] = thread_of(row["service"], head.fields)
+    row["named_conversation"] = "conversation_id" in head.fields
+    if row["named_conversation"]:
+        row["conversation_id"] = head.fields["conversation_id"]
+    elif draft.differs("thread", "named_conversation"):
+        row["conversation_id"] = str(draft.id)
+
+
+def _pack(draft: _Draft, dictionary: Dictionary) -> None:
+    if draft.row["ended_at"]:
+        draft.packing, draft.packed = dictionary.packing, packed(draft.children, dictionary)
+
+
+def _describe(db: Connection, organization_id: int, drafts: Sequence[_Draft]) -> list[int]:
+    """Put into each row what is stored once for many sessions; give the ids of the labels that were added."""
+    said = [(draft.row["service"], draft.head.fields) for draft in drafts]
     snapshots = snapshot_ids(db, organization_id, said)
     added, shown = _add_labels(db, organization_id, drafts)
-    seen = [(draft.row["trait_set_id"], traits(draft.fresh_of(*TRAIT_KINDS))) for draft in drafts]
-    told = [(None, metadata_traits(head.metadata)) for head in heads]
+    seen = [(draft.row["trait_set_id"], draft.traits) for draft in drafts]
+    told = [(None, metadata_traits(draft.head.metadata)) for draft in drafts]
     sets = trait_sets(db, organization_id, [*seen, *told])
     sets_of_each = zip(sets[: len(drafts)], sets[len(drafts) :], strict=True)
-    for draft, head, snapshot_id, of_each in zip(drafts, heads, snapshots, sets_of_each, strict=True):
-        give_way()
+    for draft, snapshot_id, of_each in zip(drafts, snapshots, sets_of_each, strict=True):
         row = draft.row
+        row["snapshot_id"] = snapshot_id
         row["trait_set_id"], row["metadata_set_id"] = of_each
-        _set_times(draft, head)
-        _count(draft)
-        row |= fields_of(head.fields)
-        row |= {
-            "snapshot_id": snapshot_id,
-            "metadata": to_json(head.metadata).decode() if head.metadata else None,
-            "response_p95_ms": response_p95_ms(draft.all_of(*RESPONSE_KINDS)) if row["ended_at"] else None,
-            "received_at": now,
-        }
         if draft.id in shown:
             row["label_id"], row["label_code"] = shown[draft.id]
-        row["thread"] = thread_of(row["service"], head.fields)
-        row["named_conversation"] = "conversation_id" in head.fields
-        if row["named_conversation"]:
-            row["conversation_id"] = head.fields["conversation_id"]
-        elif draft.differs("thread", "named_conversation"):
-            row["conversation_id"] = str(draft.id)
     return added
 
 
-def _set_times(draft: _Draft, head: Header) -> None:
+def _set_times(draft: _Draft) -> None:
     """When it began and ended, and how long it lasted, as far as that is known."""
-    row = draft.row
-    if talk := span(draft.fresh.values()):
+    row, head = draft.row, draft.head
+    if talk := span(draft.fresh_by_kind):
         row["first_at"] = min(talk[0], row["first_at"] or talk[0])
         row["last_at"] = max(talk[1], row["last_at"] or talk[1])
     row["started_at"] = head.started_at or row["first_at"] or _first_word(draft)
@@ -319,14 +341,13 @@ def _write_latencies(db: Connection, organization_id: int, drafts: Sequence[_Dra
     """Count the fresh latencies; where a session turns out to be of another day, agent or prompt, move the others."""
     counts: Counts = {}
     for draft in drafts:
-        give_way()
-        count_latencies(counts, _cell(draft.row), draft.fresh_of("latency"))
+        put_in(counts, _cell(draft.row), draft.latencies)
         if draft.before is not None and draft.differs("started_at", "snapshot_id", "is_test"):
             before, now = _cell(draft.before), _cell(draft.row)
             if before != now:
-                old = _latencies(db, organization_id, draft)
-                count_latencies(counts, now, old)
-                count_latencies(counts, before, old, is_taken_out=True)
+                old = count_latencies(_latencies(db, organization_id, draft))
+                put_in(counts, now, old)
+                put_in(counts, before, old, is_taken_out=True)
     add_counts(db, organization_id, counts)
 
 
@@ -337,7 +358,7 @@ def _cell(row: dict[str, Any]) -> Cell:
 def _latencies(db: Connection, organization_id: int, draft: _Draft) -> Collection[Kept]:
     """The stored latencies of a session, which of a running one are not all known."""
     if draft.was_packed:
-        return draft.known.values()
+        return [one for one in draft.known.values() if one.kind == "latency"]
     return find_kept_rows(db, organization_id, [draft.id], child.c.kind == "latency")[draft.id]
 
 
@@ -361,7 +382,7 @@ def _write_children(db: Connection, organization_id: int, drafts: Sequence[_Draf
     bodies, rows, unrowed, unpacked = [], [], [], []
     for draft in drafts:
         if draft.row["ended_at"]:
-            bodies.append(draft)
+            bodies.append(_body_row(organization_id, draft))
             if draft.before and not draft.was_packed:
                 unrowed.append(draft.id)
             continue
@@ -373,23 +394,16 @@ def _write_children(db: Connection, organization_id: int, drafts: Sequence[_Draf
         ]
     _remove(db, organization_id, child, unrowed)
     _remove(db, organization_id, body, unpacked)
-    _write_bodies(db, organization_id, bodies)
+    upsert_rows(db, body, bodies)
     insert_rows(db, child, rows)
 
 
-def _write_bodies(db: Connection, organization_id: int, drafts: Sequence[_Draft]) -> None:
-    if drafts:
-        newest = get_newest_dictionary(db, organization_id)
-        upsert_rows(db, body, [_body_row(organization_id, draft.id, draft.children, newest) for draft in drafts])
-
-
-def _body_row(organization_id: int, number: int, children: Sequence[Kept], dictionary: Dictionary) -> dict[str, Any]:
-    give_way()
+def _body_row(organization_id: int, draft: _Draft) -> dict[str, Any]:
     return {
         "organization_id": organization_id,
-        "session_id": number,
-        "packing": dictionary.packing,
-        "packed": packed(children, dictionary),
+        "session_id": draft.id,
+        "packing": draft.packing,
+        "packed": draft.packed,
     }
 
 
@@ -474,6 +488,7 @@ def close_abandoned(db: Connection, organization_id: int, silent_since: datetime
     rows = [dict(row) for row in db.execute(asked).mappings()]
     found = find_kept_rows(db, organization_id, [row["id"] for row in rows])
     drafts = [_Draft(dict(row), row, {one.id: one for one in found[row["id"]]}) for row in rows]
+    dictionary = get_newest_dictionary(db, organization_id)
     for draft in drafts:
         row = draft.row
         row["ended_at"] = row["last_at"] or row["started_at"]
@@ -481,6 +496,7 @@ def close_abandoned(db: Connection, organization_id: int, silent_since: datetime
         head = header(map(child_of, draft.all_of(*SESSION_KINDS)))
         row["duration_s"] = duration_s(head, row["started_at"], row["ended_at"])
         row["response_p95_ms"] = response_p95_ms(draft.children)
+        _pack(draft, dictionary)
     if drafts:
         _write_sessions(db, organization_id, drafts)
         _write_children(db, organization_id, drafts)

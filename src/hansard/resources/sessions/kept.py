@@ -155,7 +155,8 @@ def _said(kind: str, data: Mapping[str, Any]) -> Any:
 
 def child_of(one: Kept) -> Child:
     """The same as the folds of a whole record take it."""
-    return Child(id=one.id, kind=one.kind, at=one.at, data=read_json(one.data))
+    data = one.said if type(one.said) is dict else read_json(one.data)
+    return {"id": one.id, "kind": one.kind, "at": one.at, "data": data}
 
 
 def event_of(one: Told) -> Event:
