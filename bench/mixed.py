@@ -21,7 +21,7 @@ REST_S = 0.01  # between two requests of the reader, who is a person and not a f
 
 
 @dataclass
-class _Watch:
+class Watch:
     """Looks at the server's memory and its log ten times a second."""
 
     served: Served
@@ -41,7 +41,7 @@ def measure(
 ) -> Iterator[Figure]:
     """Read alone, read under ingest, ingest alone, in turns."""
     log = None if filled.settings.database_url else Path(f"{filled.sqlite_file}-wal")
-    watch, stop = _Watch(served, log), threading.Event()
+    watch, stop = Watch(served, log), threading.Event()
     watcher = threading.Thread(target=watch.run_until, args=(stop,))
     watcher.start()
     try:

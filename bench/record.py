@@ -61,17 +61,17 @@ def measure(
     """As many sessions a request as the server takes, then one a request; each beside every control."""
     writer = _Control(control, list(recorded(1, min(50, sessions))))
     seen = _Seen(filled, served.connect())
-    read_back = 0
+    whole = 0
     for seed, per_request in ((2, MOST_PER_REQUEST), (3, 1)):
         with sending(served.port, filled.key, seed, per_request, sessions) as sender:
             done = _rounds(filled, writer, seen, sender, rounds, max(4, sessions // per_request), per_request)
-        read_back += _read_back(filled, served.connect(), done.session_ids)
+        whole += read_back(filled, served.connect(), done.session_ids)
         named = f"{per_request} a request" if per_request > 1 else "one a request"
         for how, pairs in done.beside.items():
             bars = [Bar("ratio", 0.4, is_least=True)] if per_request > 1 else []
             yield pairs.figure("record", f"{named}; control {how}", "sessions/s", *bars)
         yield Figure("record", f"{named}: until the answer", "ms", spread(done.answers_ms))
-    yield Figure("record", "read back whole", "sessions", _count(read_back))
+    yield Figure("record", "read back whole", "sessions", _count(whole))
 
 
 def _count(number: int) -> Spread:
@@ -130,7 +130,7 @@ class _Seen:
         return time.monotonic()
 
 
-def _read_back(filled: Filled, client: Connection, ids: Sequence[int]) -> int:
+def read_back(filled: Filled, client: Connection, ids: Sequence[int]) -> int:
     """Open every session and count its events; gives how many sessions were whole, which must be all."""
     if len(set(ids)) != len(ids):
         raise RuntimeError("Two sessions got one id.")

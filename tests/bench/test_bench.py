@@ -85,3 +85,13 @@ def test_a_figure_that_was_skipped_keeps_no_bar() -> None:
 
 def test_numbers_keep_three_figures() -> None:
     assert [short(value) for value in (12345.6, 43.21, 2.546, 0.0478)] == ["12,346", "43.2", "2.55", "0.048"]
+
+
+def test_a_flood_of_sessions_is_counted_and_read_back() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "bench.flood", "280"], cwd=ROOT, env=environment(), capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    assert "280 sessions recorded, all in the list; 280 drawn from them came back whole." in done.stdout
+    assert done.stdout.count("| flood: tenth ") == 10
+    assert "| memory: most " in done.stdout
