@@ -30,10 +30,12 @@ class Watch:
     log_mb: list[float] = field(default_factory=list)
 
     def run_until(self, stop: threading.Event) -> None:
-        while not stop.wait(0.1):
+        is_over = False
+        while not is_over:
             self.memory_mb.append(self.served.memory_mb())
             if self.log and self.log.exists():
                 self.log_mb.append(self.log.stat().st_size / 1e6)
+            is_over = stop.wait(0.1)
 
 
 def measure(
