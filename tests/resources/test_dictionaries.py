@@ -178,7 +178,7 @@ def test_a_body_that_an_earlier_build_wrote_child_after_child_is_read_and_packed
     receipt = door.send([said(key, "user", "one more thing", 3000), *recorded[name]])
     assert (receipt["accepted"], receipt["duplicates"]) == (1, len(recorded[name]))
     with house.database.reading() as db:
-        assert text(db).startswith(b'{"id":[')
+        assert text(db).startswith(b'{"data":{')
 
 
 def test_a_second_training_is_used_only_where_it_saves_more_and_what_was_packed_before_stays_readable(

@@ -20,7 +20,7 @@ from hansard.db.tables import body, dictionary
 from hansard.kit.errors import Damaged
 from hansard.resources.sessions.packing import BUILT_IN, Dictionary, packing_of
 
-MOST_AT_HAND = 32  # of a database's; one takes two thirds of a megabyte once it packs
+MOST_AT_HAND = 32  # of a database's; one takes a megabyte once it packs
 _log = logging.getLogger("hansard")
 
 

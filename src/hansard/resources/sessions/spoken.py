@@ -60,6 +60,7 @@ class _Columns(Struct, gc=False):
 
     id: list[str]
     kind: list[str]
+    begin: str
     at: list[str]
     data: _Data
 
@@ -72,11 +73,11 @@ def spoken_in(text: bytes) -> list[Spoken]:
     whole = _COLUMNS.decode(text)
     messages, calls = iter(whole.data.message), iter(whole.data.tool_call)
     made: list[Spoken] = []
-    for name, kind, at in zip(whole.id, whole.kind, whole.at, strict=True):
+    for name, kind, rest in zip(whole.id, whole.kind, whole.at, strict=True):
         if kind == "message":
-            made.append(Message(name, at, next(messages)))
+            made.append(Message(name, whole.begin + rest, next(messages)))
         elif kind == "tool_call":
-            made.append(ToolCall(name, at, next(calls)))
+            made.append(ToolCall(name, whole.begin + rest, next(calls)))
     return made
 
 
