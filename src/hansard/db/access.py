@@ -5,11 +5,11 @@ thread, which takes longer than most of them.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from datetime import datetime
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, TypeVar, cast
 
 from fastapi import Depends, Request
 from fastapi.concurrency import contextmanager_in_threadpool
@@ -18,10 +18,12 @@ from sqlalchemy.exc import DBAPIError
 
 from hansard.db.dialect import is_interrupted
 from hansard.db.engine import POOL_WAIT_S, Database
+from hansard.db.hot import Foreseen, Foretold, Unforeseen, numbered
 from hansard.kit.errors import Busy
 from hansard.kit.precedence import going_first
 
 T = TypeVar("T")
+Foresee = Callable[[], Iterable[Foreseen]]
 # In a request that is answered at once SQLite takes half a million steps, some five milliseconds. It is counted in
 # steps and not in time, so that the same request is always answered in the same way.
 _MOST_PACES, _STEPS_A_PACE = 10, 50_000
@@ -43,28 +45,35 @@ class Readers:
 
     Who waits for a connection waits in the event loop: in a thread it would keep the very threads busy that those
     who have one need to go on.
+
+    Who knows what will be asked says so, `foresee` gives it: PostgreSQL is asked all of it at once, on a connection
+    for that alone (`db/line.py`), and `work` finds the answers there. It is only a hint: whatever else is asked, or
+    goes wrong with it, and `work` is done anew with a connection of its own.
     """
 
     def __init__(self, database: Database) -> None:
         self._database = database
         self._turns = asyncio.Semaphore(database.most_reading)
         self._threads = ThreadPoolExecutor(database.most_reading, "hansard-reader")
+        self._line = database.line(self._threads) if database.line else None
         self._here: tuple[Connection, Any] | None = None
         self._paces = 0  # of the request at hand
 
-    async def read(self, work: Callable[[Connection], T]) -> T:
+    async def read(self, work: Callable[[Connection], T], foresee: Foresee | None = None) -> T:
         """What `work` makes of one consistent view of the database, in a thread. Raises Busy."""
+        told = await self._foretold(foresee)
         async with self.turn():
-            return await asyncio.get_running_loop().run_in_executor(self._threads, self._read, work)
+            return await asyncio.get_running_loop().run_in_executor(self._threads, self._read, work, told)
 
-    async def look_up(self, work: Callable[[Connection], T]) -> T:
-        """The same for what is soon answered: where the database is a file, a change of threads takes longer than to
-        look a few rows up, and it is done at once, on a connection that nobody else has.
+    async def look_up(self, work: Callable[[Connection], T], foresee: Foresee | None = None) -> T:
+        """The same for what is soon answered: where the database is a file, or all that is asked was foreseen, a
+        change of threads takes longer than to look a few rows up, and it is done at once. For a file, on a connection
+        that nobody else has.
 
         What takes SQLite long, or says so itself (`takes_long`), is given up, and done anew in a thread.
         """
         if not self._database.folder:
-            return await self.read(going_first()(work))
+            return await self._look_up_foretold(work, foresee)
         try:
             return self._look_up(work)
         except _Long:
@@ -73,6 +82,27 @@ class Readers:
             if not is_interrupted(error):
                 raise
         return await self.read(work)
+
+    async def _look_up_foretold(self, work: Callable[[Connection], T], foresee: Foresee | None) -> T:
+        with going_first():
+            told = await self._foretold(foresee)
+            if told:
+                try:
+                    return work(told)
+                except Unforeseen:
+                    pass
+        return await self.read(going_first()(work))
+
+    async def _foretold(self, foresee: Foresee | None) -> Connection | None:
+        """What has the answers to all that is foreseen; None where there is nothing, or it cannot be had like that."""
+        if self._line is None or foresee is None:
+            return None
+        engine = self._database.reader
+        asked = [numbered(engine.dialect, one) for one in foresee()]
+        answers = await self._line.ask(asked) if asked else None
+        if answers is None:
+            return None
+        return cast(Connection, Foretold(engine, dict(zip(asked, answers, strict=True))))
 
     def _look_up(self, work: Callable[[Connection], T]) -> T:
         here, driver = self._here = self._here or self._opened()
@@ -102,8 +132,13 @@ class Readers:
         self._paces += 1
         return self._paces > _MOST_PACES
 
-    def _read(self, work: Callable[[Connection], T]) -> T:
+    def _read(self, work: Callable[[Connection], T], told: Connection | None) -> T:
         """Once more where the connection broke in the midst of it: nothing was written."""
+        if told:
+            try:
+                return work(told)
+            except Unforeseen:
+                pass
         try:
             return self._read_once(work)
         except DBAPIError as error:
@@ -131,7 +166,9 @@ class Readers:
             self._turns.release()
 
     def close(self) -> None:
-        """Let the threads end, and the connection."""
+        """Let the threads end, and the connections."""
+        if self._line:
+            self._line.close()
         self._threads.shutdown()
         if self._here:
             self._here[0].close()

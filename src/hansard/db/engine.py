@@ -4,10 +4,12 @@ import fcntl
 import sqlite3
 import sys
 from collections.abc import Callable, Iterator
+from concurrent.futures import Executor
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event
 from sqlalchemy.dialects.sqlite.base import SQLiteCompiler
@@ -15,6 +17,9 @@ from sqlalchemy.engine import make_url
 
 from hansard.db.writer import ProcessLock, Writer
 from hansard.kit.settings import Settings
+
+if TYPE_CHECKING:
+    from hansard.db.line import Line  # whose driver is not there where SQLite is enough
 
 T = TypeVar("T")
 FILE_NAME = "hansard.db"
@@ -41,13 +46,15 @@ class Database:
     """Where the record is kept: read through `reading`, write through `writer`.
 
     `most_reading` is how many may hold a connection for as long as they like. Fewer than there are connections, so
-    that who needs one for a single look (who is asking?) never waits for them.
+    that who needs one for a single look (who is asking?) never waits for them. `line` makes a further one, to
+    PostgreSQL, for what is looked up by keys.
     """
 
     reader: Engine
     writer: Writer
     folder: Path | None
     most_reading: int
+    line: "Callable[[Executor], Line] | None" = None
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
@@ -91,7 +98,7 @@ def open_database(settings: Settings) -> Database:
 
 def _open_postgres(url: URL, settings: Settings) -> Database:
     """`settings.database_pool` connections to read with, opened as they are needed, and one to write."""
-    from hansard.db import views  # whose driver is not there where SQLite is enough
+    from hansard.db import line, views  # whose driver is not there where SQLite is enough
 
     made: dict[str, Any] = {
         "hide_parameters": True,  # what people said has no place in a log
@@ -111,11 +118,13 @@ def _open_postgres(url: URL, settings: Settings) -> Database:
     event.listen(reader, "do_connect", views.connect)
     event.listen(reader, "connect", _prepare)
     event.listen(reader, "connect", _read_only)
-    reader.dialect.do_ping = views.ReadingConnection.begin  # type: ignore[assignment, method-assign]
+    reader.dialect.do_ping = views.ReadingConnection.is_there  # type: ignore[assignment, method-assign]
     writing = create_engine(url, pool_size=1, connect_args=_connecting(_WRITING, prepare_after=PREPARE_AFTER), **made)
     event.listen(writing, "connect", _prepare)
     writer = Writer(writing, lock=None, most_waiting=settings.waiting_writes)
-    return Database(reader, writer, None, most_reading=size - max(1, size // 4))
+    given, named = reader.dialect.create_connect_args(url)
+    connect = partial(line.connect, *given, **named, options=f"{_IN_UTC} {line.SETTINGS}")
+    return Database(reader, writer, None, most_reading=size - max(1, size // 4), line=partial(line.Line, connect))
 
 
 def _connecting(options: str, *, prepare_after: int) -> dict[str, Any]:

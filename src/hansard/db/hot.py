@@ -1,9 +1,10 @@
 """Statements that run for every request, worked out once for each database and not once a request."""
 
+import re
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import closing
 from functools import lru_cache
-from itertools import starmap
+from itertools import islice, starmap
 from typing import Any, NamedTuple
 
 from msgspec import Struct, defstruct
@@ -14,6 +15,7 @@ from sqlalchemy import (
     ColumnElement,
     Connection,
     Dialect,
+    Engine,
     Float,
     LargeBinary,
     Select,
@@ -51,6 +53,50 @@ class _Selection(NamedTuple):
     as_json: tuple[str, str] | None
 
 
+Rows = list[tuple[Any, ...]]
+
+
+class Foreseen(NamedTuple):
+    """A select that is going to be asked, and what for: as `rows_of` and `first_row` will be given it."""
+
+    chosen: Select[Any]
+    given: Mapping[str, Any]
+
+
+class Numbered(NamedTuple):
+    """SQL as PostgreSQL itself takes it, with `$1` for the first of what is given.
+
+    `is_kept` where the same plan is the best for all values: the connection then keeps it.
+    """
+
+    sql: str
+    given: tuple[Any, ...]
+    is_kept: bool = True
+
+
+class Unforeseen(Exception):
+    """Something was asked of which the answer is not there yet."""
+
+
+class Foretold:
+    """Stands in the place of a connection where what will be asked was asked beforehand.
+
+    It has the answers to these statements with these values. Whatever else is wanted of it raises Unforeseen.
+    """
+
+    def __init__(self, engine: Engine, answers: Mapping[Numbered, Rows]) -> None:
+        self.engine, self.dialect, self.answers = engine, engine.dialect, answers
+
+    def __getattr__(self, name: str) -> Any:
+        raise Unforeseen(name)
+
+    def rows_of(self, asked: Numbered) -> Rows:
+        try:
+            return self.answers[asked]
+        except KeyError:
+            raise Unforeseen(asked.sql) from None
+
+
 _COPY_FROM = 50  # rows; with fewer, COPY is no faster than INSERT
 _made: dict[tuple[str, ...], _Statement] = {}
 _MOST_SELECTIONS = 4000
@@ -78,9 +124,8 @@ def update_rows(db: Connection, change: Update, rows: Sequence[Mapping[str, Any]
 
 def next_value(db: Connection, table: Table, key: Mapping[str, Any], name: str, more: int) -> int:
     """Add to a number of the one row with this key, founding it with that, and give what it is then."""
-    mark = "?" if is_sqlite(db) else "%s"
     names = ", ".join((*key, name))
-    marks = ", ".join([mark] * (len(key) + 1))
+    marks = ", ".join(_marks(db, len(key) + 1))
     sql = (
         f"INSERT INTO {table.name} ({names}) VALUES ({marks}) "  # noqa: S608 - names of our own tables
         f"ON CONFLICT ({', '.join(key)}) DO UPDATE SET {name} = {table.name}.{name} + excluded.{name} RETURNING {name}"
@@ -98,11 +143,12 @@ def rows_among(
     """
     if not all(among.values()):
         return []
-    mark = "?" if is_sqlite(db) else "%s"
-    table = columns[0].table
-    wanted = "".join(f" AND {name} IN ({', '.join([mark] * len(values))})" for name, values in among.items())
-    sql = f"SELECT {', '.join(one.name for one in columns)} FROM {table} WHERE organization_id = {mark}{wanted}"  # noqa: S608 - names of our own tables
     given = (organization_id, *(value for values in among.values() for value in values))
+    mine, *marks = _marks(db, len(given))
+    left = iter(marks)
+    wanted = "".join(f" AND {name} IN ({', '.join(islice(left, len(values)))})" for name, values in among.items())
+    names, table = ", ".join(one.name for one in columns), columns[0].table
+    sql = f"SELECT {names} FROM {table} WHERE organization_id = {mine}{wanted}"  # noqa: S608 - names of our own tables
     return _rows_of_text(db, sql, given)
 
 
@@ -162,13 +208,39 @@ def _rows_of(
     db: Connection, made: _Selection, given: Mapping[str, Any], *, is_kept: bool = True, is_one: bool = False
 ) -> list[Any]:
     """`is_one` where there is one row at most: SQLite gives it in one step as it is."""
-    values = {**made.known, **given}
-    for name, fit in made.binds:
-        values[name] = fit(values[name])
+    values = _values_of(made, given)
+    if isinstance(db, Foretold):
+        return db.rows_of(_numbered(made.sql, values))
     if not is_sqlite(db):
         return _rows_of_server(db, made.sql, values, is_kept=is_kept)
     placed = [values[name] for name in made.given]
     return _rows_of_file(db, made.sql, placed) if is_one else _all_of_file(db, made, made.sql, placed)
+
+
+def _values_of(made: _Selection, given: Mapping[str, Any]) -> dict[str, Any]:
+    values = {**made.known, **given}
+    for name, fit in made.binds:
+        values[name] = fit(values[name])
+    return values
+
+
+def numbered(dialect: Dialect, foreseen: Foreseen, *, is_kept: bool = True) -> Numbered:
+    """What is to be asked of PostgreSQL beforehand, and by which its answer is found again."""
+    made = _worked_out(dialect, foreseen.chosen)
+    return _numbered(made.sql, _values_of(made, foreseen.given), is_kept=is_kept)
+
+
+def _numbered(sql: str, values: Mapping[str, Any], *, is_kept: bool = True) -> Numbered:
+    text, names = _with_numbers(sql)
+    return Numbered(text, tuple([values[name] for name in names]), is_kept)
+
+
+@lru_cache(maxsize=_MOST_SELECTIONS)
+def _with_numbers(sql: str) -> tuple[str, tuple[str, ...]]:
+    """SQL as psycopg takes it, with a number for each name; and the names in that order."""
+    places: dict[str, int] = {}
+    text = re.sub(r"%\((\w+)\)s", lambda found: f"${places.setdefault(found[1], len(places) + 1)}", sql)
+    return text.replace("%%", "%"), tuple(places)
 
 
 def _all_of_file(db: Connection, made: _Selection, sql: str, given: Sequence[Any]) -> list[Any]:
@@ -185,8 +257,15 @@ def _all_of_file(db: Connection, made: _Selection, sql: str, given: Sequence[Any
 
 
 def _rows_of_text(db: Connection, sql: str, given: Sequence[Any]) -> list[Any]:
-    """The rows that a statement gives which was put together of names of our own."""
-    return _rows_of_file(db, sql, given) if is_sqlite(db) else _rows_of_server(db, sql, given)
+    """The rows of a statement that was put together of names of our own and `_marks`."""
+    if is_sqlite(db):
+        return _rows_of_file(db, sql, given)
+    return _rows_of_server(db, sql, {f"v{place}": one for place, one in enumerate(given)})
+
+
+def _marks(db: Connection, count: int) -> list[str]:
+    """What stands for values in their order."""
+    return ["?"] * count if is_sqlite(db) else [f"%(v{place})s" for place in range(count)]
 
 
 def _run_text(db: Connection, sql: str, rows: Sequence[Any]) -> None:
@@ -205,12 +284,18 @@ def _rows_of_file(db: Connection, sql: str, given: Sequence[Any]) -> list[Any]:
         raise _as_sqlalchemy_does(db, sql, error) from error
 
 
-def _rows_of_server(
-    db: Connection, sql: str, given: Mapping[str, Any] | Sequence[Any], *, is_kept: bool = True
-) -> list[Any]:
+def _rows_of_server(db: Connection, sql: str, given: Mapping[str, Any], *, is_kept: bool = True) -> Rows:
     """The answer to a statement; the plan of one that goes by keys is kept, whatever their values."""
+    driver = _driver(db)
+    if not hasattr(driver, "ask"):  # one that writes, too
+        return _asked(db, sql, lambda: driver.execute(sql, given, prepare=is_kept).fetchall())
+    asked = _numbered(sql, given, is_kept=is_kept)
+    return _asked(db, sql, lambda: driver.ask([asked])[0])
+
+
+def _asked(db: Connection, sql: str, ask: Callable[[], list[Any]]) -> list[Any]:
     try:
-        return _driver(db).execute(sql, given, prepare=is_kept).fetchall()  # type: ignore[no-any-return]  # likewise
+        return ask()
     except db.dialect.loaded_dbapi.Error as error:
         raise _as_sqlalchemy_does(db, sql, error) from error
 

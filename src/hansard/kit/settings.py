@@ -30,7 +30,7 @@ class Settings:
     data: Path = _setting(Path("hansard-data"), "The folder that holds the SQLite database and the recordings.")
     database_url: str | None = _setting(None, "postgresql://… to use PostgreSQL instead of SQLite.")
     database_pool: Annotated[int, Field(ge=2)] = _setting(
-        10, "PostgreSQL connections each process may read with; it writes with one more."
+        10, "PostgreSQL connections each process may read with; it looks up and writes with one more each."
     )
     workers: Annotated[int, Field(ge=1, le=64)] = _setting(
         1, "Processes that serve side by side; more than one needs PostgreSQL."

@@ -9,10 +9,10 @@ from functools import cache
 from sqlalchemy import Connection, RowMapping, bindparam, select, update
 
 from hansard.db.counters import next_numbers
-from hansard.db.hot import rows_of
+from hansard.db.hot import Foreseen, rows_of
 from hansard.db.tables import api_key, organization
 from hansard.kit.errors import Conflict, Invalid, NotFound
-from hansard.resources.accounts.keys import find_key_ids, hash_of, new_key
+from hansard.resources.accounts.keys import KeyIds, find_key_ids, hash_of, new_key
 from hansard.resources.accounts.schemas import ApiKey, Caller, Organization, Scope
 
 # Keys are looked up before anybody is known, and organizations are nobody's: they are numbered on their own.
@@ -29,10 +29,19 @@ def find_caller(db: Connection, key: str) -> Caller | None:
     ids = find_key_ids(key)
     if ids is None:
         return None
-    for stored, scopes, revoked_at in rows_of(db, _KEY, {"mine": ids.organization_id, "id": ids.key_id}):
+    for stored, scopes, revoked_at in rows_of(db, _KEY, _asked_of(ids)):
         if revoked_at is None and hmac.compare_digest(stored, hash_of(key)):
             return Caller(ids.organization_id, ids.key_id, _scopes(scopes))
     return None
+
+
+def foresee_caller(ids: KeyIds) -> Foreseen:
+    """What `find_caller` asks for a key that claims to be this one."""
+    return Foreseen(_KEY, _asked_of(ids))
+
+
+def _asked_of(ids: KeyIds) -> dict[str, int]:
+    return {"mine": ids.organization_id, "id": ids.key_id}
 
 
 def add_organization(db: Connection, name: str, now: datetime) -> Organization:

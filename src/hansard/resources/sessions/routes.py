@@ -10,7 +10,7 @@ from hansard.db.access import Now
 from hansard.kit.answers import Json, written
 from hansard.kit.errors import Invalid, NotFound
 from hansard.kit.listing import LAST_PAGE, MOST_PER_PAGE, Asked, Page, asked
-from hansard.resources.accounts.access import KeyedRoute, listing, looking_up, reading
+from hansard.resources.accounts.access import KeyedRoute, foreseeing, listing, looking_up, reading
 from hansard.resources.accounts.schemas import Caller
 from hansard.resources.sessions import search, store
 from hansard.resources.sessions.dialog import dialog
@@ -54,6 +54,7 @@ def sessions_list(db: Connection, caller: Caller, asked: Listed) -> Json:
 
 @router.get("/api/v1/sessions/transcript/{session_id}", tags=["sessions"])
 @reading
+@foreseeing(store.foresee_children)
 def session_transcript_get_by_id(db: Connection, caller: Caller, session_id: SessionId) -> SessionTranscriptionResponse:
     """What was said, and what the tools were asked."""
     return transcript(session_id, store.list_children(db, caller.organization_id, session_id))
@@ -75,6 +76,7 @@ def session_summary_get_by_id(db: Connection, caller: Caller, session_id: Sessio
 
 @router.get("/api/v1/sessions/latency/{session_id}", tags=["sessions"])
 @reading
+@foreseeing(store.foresee_children)
 def session_latency_get_by_id(db: Connection, caller: Caller, session_id: SessionId) -> InspectLatencyResponse:
     """Where the time went, measurement by measurement and summed up."""
     return latency(session_id, store.list_children(db, caller.organization_id, session_id))
@@ -91,6 +93,7 @@ def session_timeline_get_by_id(db: Connection, caller: Caller, session_id: Sessi
 
 @router.get("/api/v1/sessions/{session_id}", tags=["sessions"], response_model_by_alias=False)
 @looking_up
+@foreseeing(store.foresee_session)
 def session_get_by_id(db: Connection, caller: Caller, session_id: SessionId) -> Session:
     """One session, test or not."""
     return store.get_session(db, caller.organization_id, session_id)
@@ -204,6 +207,7 @@ def search_sessions(
     response_model_by_alias=False,
 )
 @looking_up
+@foreseeing(store.foresee_record)
 def get_session_record(db: Connection, caller: Caller, session_id: SessionId) -> Json:
     """The session whole: its fields, the keys nobody knows, and every event as it was sent."""
     return store.get_record(db, caller.organization_id, session_id)

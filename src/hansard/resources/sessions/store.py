@@ -9,7 +9,7 @@ from pydantic_core import from_json
 from sqlalchemy import ColumnElement, Connection, RowMapping, Select, and_, bindparam, func, or_, select, type_coerce
 
 from hansard.db.access import takes_long
-from hansard.db.hot import first_row, rows_among, rows_by_id
+from hansard.db.hot import Foreseen, first_row, rows_among, rows_by_id
 from hansard.db.tables import Shown, body, change, child, session, snapshot
 from hansard.kit.answers import Json, part, written
 from hansard.kit.errors import Invalid, NotFound
@@ -251,6 +251,21 @@ def _get_row(db: Connection, which: Select[Any], organization_id: int, session_i
     if found is None:
         raise NotFound(f"There is no session {session_id}.")
     return found
+
+
+def foresee_session(organization_id: int, session_id: int) -> Foreseen:
+    """What `get_session` asks first."""
+    return Foreseen(_WHOLE, {"mine": organization_id, "id": session_id})
+
+
+def foresee_record(organization_id: int, session_id: int) -> Foreseen:
+    """What `get_record` asks first: all of it where the session has ended."""
+    return Foreseen(_STORED, {"mine": organization_id, "id": session_id})
+
+
+def foresee_children(organization_id: int, session_id: int) -> Foreseen:
+    """The same of `list_children`."""
+    return Foreseen(_BODY, {"mine": organization_id, "id": session_id})
 
 
 def get_record(db: Connection, organization_id: int, session_id: int) -> Json:
