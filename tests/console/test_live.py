@@ -11,7 +11,8 @@ import pytest
 from hansard.console import live
 from hansard.kit.settings import Settings
 from hansard.resources.accounts.schemas import Role
-from hansard.resources.sessions.store import list_changes_after
+from hansard.resources.sessions import backlog
+from hansard.resources.sessions.store import get_last_change, list_changes_after
 from tests.conftest import House, open_house
 from tests.console.people import Visitor, visitor
 from tests.door import Door
@@ -96,7 +97,7 @@ def test_who_comes_back_misses_nothing_and_is_told_nothing_twice(
     with following(member, f"/s/{session_id}/live?after=0") as stream:
         first = stream.next()
     with following(member, f"/s/{session_id}/live?after=0", **{"Last-Event-ID": first["id"]}) as stream:
-        assert stream.next() == {"comment": "nothing new"}
+        assert stream.next() == {"comment": "nothing new", "id": first["id"]}
     door.send([said(sid, "agent", "while away", 2)])
     with following(member, f"/s/{session_id}/live?after=0", **{"Last-Event-ID": first["id"]}) as stream:
         second = stream.next()
@@ -137,7 +138,7 @@ def test_a_quiet_stream_says_something_and_is_bounded_in_time(
     monkeypatch.setattr(live, "SAY_SOMETHING_EVERY_S", 0.2)
     monkeypatch.setattr(live, "LIFETIME_S", 2.0)
     with following(member, f"/s/{session_id}/live") as stream:
-        assert stream.next() == {"comment": "nothing new"}
+        assert stream.next() == {"comment": "nothing new", "id": "1"}
         began_at = time.monotonic()
         while stream.next():
             assert time.monotonic() - began_at < 5
@@ -185,6 +186,54 @@ def test_a_burst_larger_than_one_look_is_told_whole(house: House, there: tuple[D
         assert [*look(0, 1), *look(everything[0].seq, 10_000)] == everything
     with following(member, f"/s/{session_id}/live?after=0") as stream:
         assert stream.next()["event"] == "change"
+
+
+def test_who_was_away_for_longer_than_the_log_goes_back_is_told_so_once_and_then_goes_on(
+    house: House, there: tuple[Door, Visitor], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    door, member = there
+    sid, session_id = running(door)
+    last = shorten_the_log(house, door, monkeypatch)
+    for path in ("/live/changes", f"/s/{session_id}/live"):
+        for back in (0, 1, last - 4):  # the log begins at last - 2
+            with following(member, f"{path}?after={back}") as stream:
+                assert stream.next() == {"id": str(last), "event": "missed", "data": "{}"}, (path, back)
+    with following(member, "/live/changes?after=0", **{"Last-Event-ID": str(last - 3)}) as stream:
+        assert stream.next()["event"] == "change"
+    with following(member, f"/s/{session_id}/live?after=0") as stream:
+        assert stream.next()["event"] == "missed"
+        door.send([said(sid, "agent", "Still here", 2)])
+        told = stream.next()
+        assert (told["id"], told["event"]) == (str(last + 1), "change")
+
+
+def shorten_the_log(house: House, door: Door, monkeypatch: pytest.MonkeyPatch) -> int:
+    """Until it holds the newest three of eight; gives the number of the last."""
+    monkeypatch.setattr(backlog, "KEPT_CHANGES", 3)
+    monkeypatch.setattr(backlog, "_EVERY", 1)
+    with house.database.reading() as db:
+        last = get_last_change(db, door.organization_id)
+    for _ in range(8 - last):
+        running(door)
+
+    def first() -> int:
+        with house.database.reading() as db:
+            return list_changes_after(db, door.organization_id, 0)[0].seq
+
+    wait_until(lambda: first() == 6)
+    return 8
+
+
+def test_a_page_that_hears_of_nothing_new_learns_how_far_that_goes(
+    there: tuple[Door, Visitor], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else it would come back with the place it was made at, however much happened to others since."""
+    door, member = there
+    monkeypatch.setattr(live, "SAY_SOMETHING_EVERY_S", 0.7)
+    _, session_id = running(door)
+    with following(member, f"/s/{session_id}/live?after=1") as stream:
+        running(door)
+        assert stream.next() == {"comment": "nothing new", "id": "2"}
 
 
 def test_who_is_signed_out_follows_nothing_more(there: tuple[Door, Visitor]) -> None:

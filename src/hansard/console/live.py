@@ -30,7 +30,8 @@ def changes(
     """The changes of an organization's sessions, or of one of them, from now until the browser leaves.
 
     `event: change` carries `{"session_ids": [...]}` and as its id the place in the change log, from which a browser
-    that comes back goes on; a page says with `?after=` which place it was made at. When the session is over,
+    that comes back goes on; a page says with `?after=` which place it was made at. `event: missed` is for who was
+    away for so long that the log no longer goes back there: anything may have changed. When the session is over,
     `event: ended` is the last. No connection to the database is held between two looks. Raises Busy when too many
     are followed already.
     """
@@ -46,6 +47,7 @@ class _Look:
 
     seq: int
     session_ids: list[int]
+    has_missed: bool
     is_over: bool
 
 
@@ -65,7 +67,7 @@ async def _told(
             after = look.seq
             lines = list(_lines(look))
             if not lines and time.monotonic() - spoke_at >= SAY_SOMETHING_EVERY_S:
-                lines = [": nothing new\n\n"]
+                lines = [f": nothing new\nid: {after}\n\n"]  # nor will it be looked for again
             for line in lines:
                 spoke_at = time.monotonic()
                 yield line
@@ -84,20 +86,21 @@ def _may_look(request: Request, storage: Database, organization_id: int) -> bool
 
 def _looked(storage: Database, organization_id: int, session_id: int | None, after: int | None) -> _Look:
     with storage.reading() as db:
-        if after is None:
-            found, seq = [], get_last_change(db, organization_id)
-        else:
-            found = list_changes_after(db, organization_id, after)
-            seq = found[-1].seq if found else after
+        found = [] if after is None else list_changes_after(db, organization_id, after)
+        has_missed = after is not None and len(found) > 0 and found[0].seq > after + 1
+        if after is None or has_missed:  # who missed something looks at everything anew
+            found, after = [], get_last_change(db, organization_id)
         is_over = session_id is not None and not is_running(db, organization_id, session_id)
     changed = {one.session_id for one in found}
     if session_id is not None:
         changed &= {session_id}
-    return _Look(seq, sorted(changed), is_over)
+    return _Look(found[-1].seq if found else after, sorted(changed), has_missed, is_over)
 
 
 def _lines(look: _Look) -> list[str]:
     lines = []
+    if look.has_missed:
+        lines.append(f"id: {look.seq}\nevent: missed\ndata: {{}}\n\n")
     if look.session_ids:
         said = to_json({"session_ids": [str(one) for one in look.session_ids]}).decode()
         lines.append(f"id: {look.seq}\nevent: change\ndata: {said}\n\n")

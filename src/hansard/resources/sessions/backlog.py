@@ -1,7 +1,8 @@
-"""How far the search index has come, and what it has yet to read.
+"""How far the search index has come, what it has yet to read, and what nobody will read again.
 
-It follows the change log. What was recorded before it first looked, and everything again when it is made anew, it
-reads in a walk over the sessions, newest first, beside the log.
+It follows the change log, which it is the last to need: what it has read is taken out behind it, but for the newest.
+What was recorded before it first looked, and everything again when it is made anew, it reads in a walk over the
+sessions, newest first, beside the log.
 """
 
 from collections.abc import Sequence
@@ -30,6 +31,11 @@ WALK = "search walk"
 _MOST_CHANGES = 1000
 _MOST_SESSIONS = 250
 _AT_ONCE = 10  # so few that a page need not wait for them
+# Pages that follow the log come back after two seconds. While an organization records as fast as a server can, that is
+# a tenth of these entries; with one change a second they last for more than an hour.
+KEPT_CHANGES = 5_000
+_EVERY = 1_000  # entries read, some are removed: one write for many
+_MOST_REMOVED = 5_000  # at once, which takes some milliseconds; an old log is gone after a while
 _MOST_CHARACTERS = 500_000  # so many are written in well under a tenth of a second
 
 
@@ -118,6 +124,8 @@ def _ids_below(db: Connection, organization_id: int, below: int) -> list[int]:
 def add_batch(db: Connection, organization_id: int, batch: Batch) -> bool:
     """Write a batch and how far it goes, together; False, and nothing is written, where another process was faster.
 
+    Now and then what was read long before is taken out of the log.
+
     The transaction must hold the organization (`Database.write` does).
     """
     if find_place(db, organization_id) != batch.before:
@@ -125,7 +133,17 @@ def add_batch(db: Connection, organization_id: int, batch: Batch) -> bool:
     there = _still_there(db, organization_id, [one.session_id for one in batch.documents])
     add_documents(db, organization_id, [one for one in batch.documents if one.session_id in there])
     _change_place(db, organization_id, batch.after)
+    if batch.before is None or batch.before.seq // _EVERY < batch.after.seq // _EVERY:
+        _remove_changes(db, organization_id, batch.after.seq - KEPT_CHANGES)
     return True
+
+
+def _remove_changes(db: Connection, organization_id: int, last: int) -> None:
+    """Take the oldest entries out of the log, to this one and so many at once. None is above the index's place."""
+    mine = change.c.organization_id == organization_id
+    first = db.execute(select(func.min(change.c.seq)).where(mine)).scalar_one()
+    if first is not None and first <= last:
+        db.execute(delete(change).where(mine, change.c.seq <= min(last, first + _MOST_REMOVED - 1)))
 
 
 def _still_there(db: Connection, organization_id: int, ids: Sequence[int]) -> set[int]:

@@ -454,7 +454,7 @@ def count_sessions(db: Connection, organization_id: int, after: int = 0) -> int:
 
 
 def get_last_change(db: Connection, organization_id: int) -> int:
-    """The number of the newest entry of the change log; 0 before there is any."""
+    """The number of the newest entry of the change log, which stays; 0 before there is any."""
     newest = select(func.max(change.c.seq)).where(change.c.organization_id == organization_id)
     return int(db.execute(newest).scalar_one() or 0)
 
@@ -468,7 +468,10 @@ class Change:
 
 
 def list_changes_after(db: Connection, organization_id: int, after: int, most: int = 1000) -> list[Change]:
-    """What changed since the entry with the number `after`, in the order in which it was committed."""
+    """What changed since the entry with the number `after`, in the order in which it was committed.
+
+    The numbers have no gaps. Where the first is not the one behind `after`, those between are not kept any more.
+    """
     asked = (
         select(change.c.seq, change.c.session_id)
         .where(change.c.organization_id == organization_id, change.c.seq > after)

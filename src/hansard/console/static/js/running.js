@@ -59,6 +59,7 @@ function listen() {
   source.addEventListener("open", () => show(paused ? "paused" : "live"));
   source.addEventListener("error", () => show("reconnecting"));
   source.addEventListener("change", refresh);
+  source.addEventListener("missed", refresh);
   addEventListener("pagehide", () => source.close());
 }
 

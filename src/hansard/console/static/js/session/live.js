@@ -114,6 +114,7 @@ function listen() {
   const source = new EventSource(`/s/${page.dataset.id}/live?after=${page.dataset.seq}`);
   source.addEventListener("open", () => showState("Live"));
   source.addEventListener("change", refresh);
+  source.addEventListener("missed", refresh);
   source.addEventListener("ended", () => {
     source.close();
     showState("");
