@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection, update
 
+from hansard.db import hot
 from hansard.db.engine import Database
 from hansard.db.tables import body
 from hansard.resources.accounts.store import list_organizations
@@ -252,6 +253,31 @@ def test_only_the_few_hits_of_one_word_are_read_at_once(house: House, monkeypatc
     monkeypatch.setattr(store, "_SOON_READ", 1000)
     assert not is_read_at_once("zebra")
     assert is_read_at_once("crossing") == is_file
+
+
+def test_a_rare_word_is_looked_for_in_the_index_once(sqlite_house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    door, asked, ask = sqlite_house.door(), [], hot._rows_of_file
+    talk(door, said("Z", "user", "a zebra", 4))
+    settle(sqlite_house, door)
+
+    def heard(db: Connection, sql: str, given: Any) -> list[Any]:
+        asked.append(sql)
+        return ask(db, sql, given)
+
+    monkeypatch.setattr(hot, "_rows_of_file", heard)
+    assert [len(search(door, q)) for q in ("zebra", "zebra is:ended", "zebra is:running", "okapi")] == [1, 1, 0, 0]
+    assert sum("MATCH" in one for one in asked) == 4
+
+
+def test_a_search_for_other_words_needs_no_other_statement(house: House) -> None:
+    door = house.door()
+    for word in ("zebra", "okapi"):
+        talk(door, said(word, "user", f"a {word}", 4))
+    settle(house, door)
+    assert find(door, "zebra") == ["zebra"]
+    before = searching._keys.cache_info().misses
+    assert find(door, "okapi") == ["okapi"]
+    assert searching._keys.cache_info().misses == before
 
 
 def test_a_page_of_hits_is_as_asked_and_bad_questions_are_refused(house: House) -> None:

@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hansard.kit.errors import Invalid
+from hansard.resources.sessions import search
 from hansard.resources.sessions.query import FIELDS, WORDS, Query, Term, read_query
 from tests.conftest import House
 from tests.door import Door
@@ -207,6 +208,16 @@ def test_pages_one_after_another_are_the_whole_list_in_every_order(house: House)
             seen += page["items"]
             after = page["next"]
         assert seen == whole["items"], sort
+
+
+def test_pages_behind_a_place_are_asked_for_by_one_statement(house: House) -> None:
+    door = house.door()
+    make_many(door, random.Random(10), 12)
+    first = door.get("/hansard/v1/sessions", limit=4).json
+    second = door.get("/hansard/v1/sessions", limit=4, after=first["next"]).json
+    before = search._keys.cache_info().misses
+    assert len(door.get("/hansard/v1/sessions", limit=4, after=second["next"]).json["items"]) == 4
+    assert search._keys.cache_info().misses == before
 
 
 def test_what_comes_in_meanwhile_neither_repeats_nor_hides_a_session(house: House) -> None:

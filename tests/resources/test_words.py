@@ -17,6 +17,8 @@ from hansard.resources.sessions.packing import BUILT_IN, packed, text_of
 from hansard.resources.sessions.spoken import spoken_in, spoken_of
 from hansard.resources.sessions.words import (
     Entry,
+    beginning_from,
+    ending_by,
     entries,
     holds,
     letters,
@@ -58,6 +60,20 @@ def test_a_plain_text_has_the_same_words_by_every_way_of_telling_them_apart(text
     assert [one.word for one in spans(text)] == words(text)
     for one in spans(text):
         assert one.word in words(text[one.start : one.end])
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.text("aZ09 .-_\n", min_size=1, max_size=60), st.data())
+def test_a_piece_of_a_text_begins_and_ends_with_a_word_by_every_way_of_telling_them_apart(
+    text: str, data: st.DataObject
+) -> None:
+    found = spans(text)
+    place = data.draw(st.integers(0, len(text)))
+    if later := [one.start for one in found if one.start >= place]:
+        assert beginning_from(text, place) == later[0]
+    for word in found:
+        last = data.draw(st.integers(word.end, len(text)))
+        assert ending_by(text, word.end, last) == max(one.end for one in found if one.end <= last)
 
 
 @pytest.mark.parametrize("count", [63, 64, 65, 66, 200])

@@ -21,10 +21,11 @@ from hansard.resources.labels.schemas import label_by_person
 from hansard.resources.labels.store import add_label
 from hansard.resources.sessions import query as filters
 from hansard.resources.sessions.access import Idle
+from hansard.resources.sessions.hits import Hit
 from hansard.resources.sessions.order import read_sort
 from hansard.resources.sessions.query import Query as Filter
 from hansard.resources.sessions.query import Term, read_query
-from hansard.resources.sessions.schemas import FoundSession, Hit
+from hansard.resources.sessions.schemas import FoundSession
 from hansard.resources.sessions.search import (
     count_sessions_after,
     find_sessions,

@@ -40,6 +40,7 @@ from hansard.db.access import takes_long
 from hansard.db.dialect import is_sqlite, numbers_in
 from hansard.db.hot import rows_of, upsert_rows, value_of
 from hansard.db.tables import search_doc, session
+from hansard.resources.sessions.conditions import Condition
 from hansard.resources.sessions.paths import KEY, WIDE, read_by
 from hansard.resources.sessions.store import count_sessions
 from hansard.resources.sessions.words import (
@@ -59,7 +60,7 @@ _SESSION_BITS = 40
 _LAST_SESSION = 2**_SESSION_BITS - 1
 _BETWEEN_COLUMNS = "\u00a7"  # no plain text has it
 _ROWS_A_STATEMENT = 50
-_RARE = 100  # hits that are counted at once
+_RARE = 100  # hits that are named at once
 _FEW = 2000  # hits that are looked up one by one
 _MOST_PLACES = 255  # of one word, and
 _LAST_PLACE = 3000  # of all, in one tsvector, which holds a megabyte: so many of the longest words there can be
@@ -317,13 +318,15 @@ def _organization_word(organization_id: int) -> str:
 @dataclass(frozen=True)
 class Search:
     """What is sought in an organization. `count` is how many sessions hold it, where that is known: where they are few
-    enough to look each up, or where words were given by their beginnings. PostgreSQL's planner sees to it by itself.
+    enough to look each up, or where words were given by their beginnings. `hits` are these sessions, where they are a
+    handful. PostgreSQL's planner sees to it by itself.
     """
 
     organization_id: int
     sought: Sequence[Sought]
     is_sqlite: bool
-    count: int | None
+    count: int | None = None
+    hits: Sequence[int] | None = None
 
     @property
     def is_few(self) -> bool:
@@ -351,11 +354,13 @@ def find_search(
     """
     if not sought:
         return None
-    search = Search(organization_id, sought, is_sqlite(db), None)
+    search = Search(organization_id, sought, is_sqlite(db))
     if not search.is_sqlite:
         return search
-    if search.is_a_word and (count := _count_few(db, search, _RARE)) <= _RARE:
-        return replace(search, count=count)
+    if search.is_a_word:
+        hits = [row[0] for row in rows_of(db, _FEW_HITS, _given(search, most=_RARE + 1))]
+        if len(hits) <= _RARE:
+            return replace(search, count=len(hits), hits=hits)
     takes_long(db)  # within a single one of the steps that SQLite counts
     if search.is_turned:
         return search
@@ -370,10 +375,26 @@ def _count_few(db: Connection, search: Search, most: int) -> int:
     return int(value_of(db, _COUNT_OF_FEW, _given(search, most=most + 1)))
 
 
+def conditions(search: Search | None) -> list[Condition] | None:
+    """What is sought, as conditions that are kept and need not be made anew; None where the index must be asked."""
+    if search is None:
+        return []
+    if not search.is_sqlite:
+        return [Condition(_lacks if one.is_not else _holds, (_tsqueries(search, one),)) for one in search.sought]
+    return None if search.hits is None else [Condition(_is_among, (dumps(search.hits),))]
+
+
+def _is_among(_mine: Any, ids: Any) -> ColumnElement[bool]:
+    """That a session is one of these ids, a list in JSON."""
+    is_one: ColumnElement[bool] = session.c.id.in_(select(numbers_in(ids)))
+    return is_one
+
+
 def found(search: Search) -> ColumnElement[bool]:
     """That a session holds what is sought, every term of it."""
-    if not search.is_sqlite:
-        return and_(*(_found_postgres(search.organization_id, one) for one in search.sought))
+    known = conditions(search)
+    if known is not None:
+        return and_(*(one.form(search.organization_id, *map(literal, one.given)) for one in known))
     key: ColumnElement[int] = session.c.id
     if not search.is_few:
         key = _unindexed(key)
@@ -542,13 +563,16 @@ def _found_sqlite(
 def _hits_sqlite(base: Any, sought: Any, first: Any, last: Any) -> Select[Any]:
     """The sessions, of those with rowids from `first` to `last`, that hold what is sought."""
     is_hit = _sqlite_words.c.search_words.op("MATCH")(sought)
-    return select(_sqlite_words.c.rowid - base).where(is_hit, _sqlite_words.c.rowid.between(first, last))
+    return select((_sqlite_words.c.rowid - base).label("session_id")).where(
+        is_hit, _sqlite_words.c.rowid.between(first, last)
+    )
 
 
 # Asked with the parameters of `_given`.
 _HITS = _hits_sqlite(*map(bindparam, ("base", "sought", "first", "last")))
 _COUNT = select(func.count()).select_from(_HITS.subquery("of_organization"))
-_COUNT_OF_FEW = select(func.count()).select_from(_HITS.limit(bindparam("most")).subquery("of_organization"))
+_FEW_HITS = _HITS.limit(bindparam("most"))
+_COUNT_OF_FEW = select(func.count()).select_from(_FEW_HITS.subquery("of_organization"))
 _IS_MINE = session.c.organization_id == bindparam("mine")
 
 
@@ -572,18 +596,21 @@ def _fts5_phrase(one: Phrase) -> str:
     return f'{columns}"{" ".join(one.words)}"{" *" if one.is_prefix else ""}'
 
 
-def _found_postgres(organization_id: int, one: Sought) -> ColumnElement[bool]:
-    """Term by term, for the words of a long session may lie in several rows."""
-    hits = select(_postgres_words.c.session_id).where(*_postgres_where(organization_id, one))
-    is_found: ColumnElement[bool] = session.c.id.in_(hits)
-    return not_(is_found) if one.is_not else is_found
+def _tsqueries(search: Search, one: Sought) -> str:
+    """The words of one term and the organization's, as PostgreSQL looks for them."""
+    return f"'{_organization_word(search.organization_id)}' & ({' | '.join(map(_tsquery, one.phrases))})"
 
 
-def _postgres_where(organization_id: int, one: Sought) -> tuple[ColumnElement[bool], ColumnElement[bool]]:
-    phrases = " | ".join(map(_tsquery, one.phrases))
-    query = f"'{_organization_word(organization_id)}' & ({phrases})"
-    is_hit: ColumnElement[bool] = _postgres_words.c.words.op("@@", is_comparison=True)(cast(literal(query), TSQUERY))
-    return _postgres_words.c.organization_id == organization_id, is_hit
+def _holds(mine: Any, query: Any) -> ColumnElement[bool]:
+    """That a session holds a term. Each for itself, for the words of a long session may lie in several rows."""
+    is_hit: ColumnElement[bool] = _postgres_words.c.words.op("@@", is_comparison=True)(cast(query, TSQUERY))
+    is_mine = _postgres_words.c.organization_id == mine
+    held: ColumnElement[bool] = session.c.id.in_(select(_postgres_words.c.session_id).where(is_mine, is_hit))
+    return held
+
+
+def _lacks(mine: Any, query: Any) -> ColumnElement[bool]:
+    return not_(_holds(mine, query))
 
 
 def _tsquery(one: Phrase) -> str:

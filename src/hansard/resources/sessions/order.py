@@ -4,14 +4,16 @@ from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 from typing import Any
 
 from pydantic_core import from_json, to_json
-from sqlalchemy import ColumnElement, and_, or_, tuple_
+from sqlalchemy import ColumnElement, and_, or_, tuple_, type_coerce
 
 from hansard.db.tables import session, snapshot
 from hansard.kit.errors import Invalid
 from hansard.kit.ids import LARGEST_ID
+from hansard.resources.sessions.conditions import Condition, Form
 from hansard.wire import instant, instant_of, moment_of
 
 SORTS: Mapping[str, ColumnElement[Any]] = {
@@ -82,17 +84,28 @@ class Cursor:
         value = instant_of(self.value) if isinstance(self.value, datetime) else self.value
         return urlsafe_b64encode(to_json([str(self.sort), value, self.id])).decode().rstrip("=")
 
-    def beyond(self) -> ColumnElement[bool]:
+    def condition(self) -> Condition:
         """What comes after it in its order."""
-        column, key = self.sort.column, session.c.id
-        further = key > self.id if self.sort.is_upwards else key < self.id
-        if self.value is None:
+        is_null = self.value is None
+        return Condition(_beyond(self.sort, is_null), (self.id,) if is_null else (self.id, self.value))
+
+
+@cache
+def _beyond(sort: Sort, is_null: bool) -> Form:
+    column, key = sort.column, session.c.id
+
+    def beyond(_mine: Any, number: Any, value: Any = None) -> ColumnElement[bool]:
+        further = key > number if sort.is_upwards else key < number
+        if is_null:
             return and_(column.is_(None), further)
-        if not self.sort.can_be_null:  # as one comparison, which an index can begin with
-            here, place = (self.value, self.id), tuple_(column, key)
-            return place > here if self.sort.is_upwards else place < here
-        past = column > self.value if self.sort.is_upwards else column < self.value
-        return or_(past, and_(column == self.value, further), column.is_(None))
+        given = type_coerce(value, column.type)
+        if not sort.can_be_null:  # as one comparison, which an index can begin with
+            here, place = tuple_(given, number), tuple_(column, key)
+            return place > here if sort.is_upwards else place < here
+        past = column > given if sort.is_upwards else column < given
+        return or_(past, and_(column == given, further), column.is_(None))
+
+    return beyond
 
 
 def cursor_behind(row: Any, sort: Sort) -> Cursor:

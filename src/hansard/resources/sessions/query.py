@@ -8,12 +8,14 @@ import re
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
+from functools import lru_cache
 
 from hansard.kit.errors import Invalid
 from hansard.resources.sessions.words import MOST_PHRASE_WORDS, PARTS, Phrase, phrase
 
 MOST_CHARACTERS = 2000
 MOST_TERMS = 40
+_MOST_KEPT = 1000
 
 # Every field and one line about it; `search.py` knows what each means in the database.
 FIELDS = {
@@ -101,8 +103,12 @@ class Query:
         return [value for term in self.terms if term.field == field and not term.is_not for value in term.values]
 
 
+@lru_cache(maxsize=_MOST_KEPT)
 def read_query(text: str) -> Query:
-    """Read a filter. Raises Invalid, with a sentence that names the place, for one that cannot be read."""
+    """Read a filter. Raises Invalid, with a sentence that names the place, for one that cannot be read.
+
+    What was read is kept: who looks whether something came asks for the same again and again.
+    """
     if len(text) > MOST_CHARACTERS or "\0" in text:
         raise Invalid(f"A filter has at most {MOST_CHARACTERS} characters and no NUL.")
     terms: list[Term] = []

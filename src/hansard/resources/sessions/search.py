@@ -1,7 +1,7 @@
 """Sessions found by a filter: all SQL for `query.py`, pages with their exact total, and a session's neighbours."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import lru_cache, partial
 from json import dumps
@@ -34,6 +34,7 @@ from hansard.resources.sessions.conditions import (
     SEEN,
     TRAITS,
     Shape,
+    Wanted,
     any_of,
     by_cost,
     is_condition,
@@ -42,7 +43,7 @@ from hansard.resources.sessions.conditions import (
     wanted,
 )
 from hansard.resources.sessions.fulltext import Newest, Search, Sought
-from hansard.resources.sessions.hits import hits, sought_phrases
+from hansard.resources.sessions.hits import Hit, hits, sought_phrases
 from hansard.resources.sessions.order import NEWEST, Cursor, Sort, cursor_behind
 from hansard.resources.sessions.parties import PARTIES
 from hansard.resources.sessions.paths import (
@@ -58,7 +59,7 @@ from hansard.resources.sessions.paths import (
     read_by,
 )
 from hansard.resources.sessions.query import SPOKEN, Query, Term, phrases
-from hansard.resources.sessions.schemas import FoundPage, FoundSession, Hit, SearchedSession
+from hansard.resources.sessions.schemas import FoundPage, FoundSession, SearchedSession
 from hansard.resources.sessions.store import SNAPSHOT_OF, Row, find_spoken, listed, rows_in_order
 from hansard.resources.sessions.totals import count_all, counting_seen_as
 from hansard.resources.sessions.traits import list_words
@@ -74,13 +75,14 @@ _MOST_NAMED = 2000  # sessions that a number is in
 class _Asked:
     """What a filter asks: of the index of words, of the sessions by the shape of their conditions, and of both at once.
 
-    `values` are the organization and those that the shape leaves open. `seen` are the snapshots that a file was asked
-    for once, each with the numbers of its sessions and of its test sessions: in the count and again in the page they
-    would be looked for anew. `is_few` where what is asked names few sessions by their ids.
+    The shape is that of `terms`; `values` are the organization and those that it leaves open. `seen` are the snapshots
+    that a file was asked for once, each with the numbers of its sessions and of its test sessions: in the count and
+    again in the page they would be looked for anew. `is_few` where what is asked names few sessions by their ids.
     """
 
     organization_id: int
     search: Search | None
+    terms: Sequence[Wanted]
     shape: Shape
     more: Sequence[ColumnElement[bool]]
     values: Mapping[str, Any]
@@ -100,6 +102,12 @@ class _Asked:
     @property
     def is_of_words_alone(self) -> bool:
         return self.search is not None and len(self.others) == 1
+
+    def behind(self, place: Cursor) -> "_Asked":
+        """The same of the sessions behind a place in a list."""
+        terms = [*self.terms, Wanted((place.condition(),), is_not=False, is_seen=False)]
+        shape, given = opened(terms)
+        return replace(self, terms=terms, shape=_told(shape, self.seen), values={**self.values, **given})
 
 
 def find_sessions(
@@ -144,7 +152,7 @@ def find_page(
     asked = _asked(db, organization_id, query, now, is_counted=with_total)
     known = _known_total(db, query, asked) if with_total or query.terms else None
     path = _path(db, query, asked, sort, known, with_total=with_total)
-    found = _first_of(db, asked, sort, after, path.hint, page * limit, limit + 1)
+    found = _first_of(db, asked.behind(after) if after else asked, sort, path.hint, page * limit, limit + 1)
     ids, total = found.ids, path.total if after or found.total is None else found.total
     if not with_total:
         total = None
@@ -249,7 +257,7 @@ def search_sessions(
 ) -> Page[SearchedSession]:
     """A page of the sessions that a filter finds, newest first, each with its hits. Raises Invalid."""
     found = search_page(db, organization_id, query, now, page=page, limit=limit)
-    return Page[SearchedSession].model_validate(found)
+    return Page[SearchedSession].model_validate(found, from_attributes=True)
 
 
 def search_page(db: Connection, organization_id: int, query: Query, now: datetime, *, page: int, limit: int) -> Row:
@@ -258,10 +266,9 @@ def search_page(db: Connection, organization_id: int, query: Query, now: datetim
     found.pop("next")
     places = [(int(row.session_id), row.timestamp) for row in found["items"]]
     told = _hits_in(db, organization_id, query, places)
-    found["items"] = [
-        {**asdict(row), "hit_count": count, "hits": [vars(one) for one in first]}
-        for row, (count, first) in zip(found["items"], told, strict=True)
-    ]
+    found["items"] = items = list(map(asdict, found["items"]))
+    for row, (count, first) in zip(items, told, strict=True):
+        row["hit_count"], row["hits"] = count, first
     return found
 
 
@@ -324,10 +331,10 @@ def list_values(db: Connection, organization_id: int) -> dict[str, list[str]]:
         "channel": snapshot.c.channel_manager_type,
     }
     words = {name: list_words(db, organization_id, kind) for name, (_, (kind, *_)) in TRAITS.items()}
-    return {name: _seen(db, organization_id, column) for name, column in seen.items()} | words
+    return {name: _values_of(db, organization_id, column) for name, column in seen.items()} | words
 
 
-def _seen(db: Connection, organization_id: int, column: ColumnElement[Any]) -> list[str]:
+def _values_of(db: Connection, organization_id: int, column: ColumnElement[Any]) -> list[str]:
     asked = select(column).distinct().where(snapshot.c.organization_id == organization_id, column.is_not(None))
     return [str(value) for value in db.execute(asked.order_by(column).limit(100)).scalars()]
 
@@ -337,19 +344,28 @@ def _asked(db: Connection, organization_id: int, query: Query, now: datetime, *,
 
     `is_counted` where the number of what it finds will be asked for: the index gives it of words alone.
     """
-    terms = sorted(filter(is_condition, query.terms), key=by_cost)
-    shape, given = opened([wanted(one, now) for one in terms])
-    values = {"mine": organization_id, **given}
-    seen = rows_of(db, _seen_as(shape), values) if shape.of_snapshot and is_sqlite(db) else None
-    if seen is not None and shape.told and len(seen) <= _MOST_TOLD:
-        shape = shape.told
-        values["seen"] = dumps([one[0] for one in seen])
+    asked = sorted(filter(is_condition, query.terms), key=by_cost)
+    terms = [wanted(one, now) for one in asked]
     mixed = [one for one in query.terms if not is_condition(one) and not _is_spoken(one)]
     told = [_where_mixed(db, organization_id, one, now) for one in mixed]
-    more = [one.condition for one in told]
-    is_counted = is_counted and not shape.of_session[1:] and not more
+    is_counted = is_counted and not terms and not told
     search = fulltext.find_search(db, organization_id, _sought(query), is_counted=is_counted)
-    return _Asked(organization_id, search, shape, more, values, seen, any(one.is_few for one in told))
+    is_few = any(one.is_few for one in told) or (search is not None and search.hits is not None)
+    if (words := fulltext.conditions(search)) is not None:
+        terms += [Wanted((one,), is_not=False, is_seen=False) for one in words]
+        search = None
+    shape, given = opened(terms)
+    values = {"mine": organization_id, **given}
+    seen = rows_of(db, _seen_as(shape), values) if shape.of_snapshot and is_sqlite(db) else None
+    if seen is not None:
+        shape = _told(shape, seen)
+        values["seen"] = dumps([one[0] for one in seen])
+    return _Asked(organization_id, search, terms, shape, [one.condition for one in told], values, seen, is_few)
+
+
+def _told(shape: Shape, seen: Sequence[tuple[int, int, int]] | None) -> Shape:
+    """The shape to which snapshots that were looked for are told, unless there are too many."""
+    return shape.told if shape.told and seen is not None and len(seen) <= _MOST_TOLD else shape
 
 
 @lru_cache(maxsize=_MOST_KEPT)
@@ -431,20 +447,16 @@ def _has(organization_id: int, field: str, value: str, now: datetime) -> ColumnE
     return condition
 
 
-def _first_of(
-    db: Connection, asked: _Asked, sort: Sort, after: Cursor | None, hint: str | None, offset: int, limit: int
-) -> Newest:
-    beyond = [after.beyond()] if after else []
-    if asked.search and sort == NEWEST:
-        others = [*asked.others, *beyond]
-        known = fulltext.list_newest(db, asked.search, others, asked.values, offset=offset, limit=limit)
-        if known is not None:
-            return known
+def _first_of(db: Connection, asked: _Asked, sort: Sort, hint: str | None, offset: int, limit: int) -> Newest:
     values = {**asked.values, "most": limit, "offset": offset}
-    if asked.is_kept and not after:
+    if asked.is_kept:
         rows = rows_of(db, _keys(asked.shape, sort, hint), values, is_planned_anew=True)
         return Newest([row[0] for row in rows], None)
-    keys = _in_order(_keys_of(asked).where(*beyond), sort, hint)
+    if asked.search and sort == NEWEST:
+        known = fulltext.list_newest(db, asked.search, asked.others, asked.values, offset=offset, limit=limit)
+        if known is not None:
+            return known
+    keys = _in_order(_keys_of(asked), sort, hint)
     return Newest(list(db.execute(keys, values).scalars().all()), None)
 
 

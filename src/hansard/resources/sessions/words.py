@@ -73,6 +73,7 @@ def _letter(one: str) -> str:
 _FOLDED = _Folded()
 _NOT_ASCII = re.compile(r"[^\x00-\x7f]+")
 _ASCII_WORD = re.compile("[0-9A-Za-z]+")
+_ASCII_BEGINNING = re.compile("(?<![0-9A-Za-z])[0-9A-Za-z]")
 _HAS_WORD = re.compile(r"[0-9A-Za-z]|[^\x00-\x7f]")  # of a plain text
 _PLAIN = {code: _folded(chr(code)) for code in range(128)}
 
@@ -174,6 +175,27 @@ def spans(text: str) -> list[Span]:
     if letters:
         found.append(Span("".join(letters)[:MOST_CHARACTERS], start, end))
     return found
+
+
+def beginning_from(text: str, place: int) -> int:
+    """Where the first word begins that begins at a place or behind it. There must be one."""
+    if text.isascii():
+        found = _ASCII_BEGINNING.search(text, place)
+        assert found is not None  # noqa: S101 - for the type checker
+        return found.start()
+    return next(one.start for one in spans(text) if one.start >= place)
+
+
+def ending_by(text: str, place: int, last: int) -> int:
+    """Where the last word ends that ends behind a place and by the `last`; the place itself where none does."""
+    if not text.isascii():
+        return max((one.end for one in spans(text) if place <= one.end <= last), default=place)
+    if text[last : last + 1].isalnum():
+        while last > place and text[last - 1].isalnum():
+            last -= 1  # of a word that goes on
+    while last > place and not text[last - 1].isalnum():
+        last -= 1
+    return last
 
 
 class Text(NamedTuple):
