@@ -372,8 +372,8 @@ def _write_sessions(db: Connection, organization_id: int, drafts: Sequence[_Draf
         if draft.before is not None:
             names = tuple(name for name in draft.row if draft.differs(name))
             changes.setdefault(names, []).append({"key": draft.id} | {name: draft.row[name] for name in names})
-    mine = (session.c.organization_id == organization_id) & (session.c.id == bindparam("key"))
     for names, rows in changes.items():
+        mine = (session.c.organization_id == organization_id) & (session.c.id == bindparam("key"))
         db.execute(update(session).where(mine).values({name: bindparam(name) for name in names}), rows)
 
 
