@@ -345,6 +345,7 @@ def test_a_bad_event_is_rejected_with_a_sentence_that_names_the_field(door: Door
 GOOD_ONES = [
     event_with(),
     event_with(extra={"a": [1]}, session={"service": "twilio", "sid": "x", "more": 1}),
+    event_with(said={"role": "agent"}),  # as we call what we read of it
     event_with(at="2026-11-22T10:00:00Z"),
     event_with(at="2026-11-22 12:00:00.5+02:00"),
     event_with(at="2026-11-22t10:00:00.000000Z"),

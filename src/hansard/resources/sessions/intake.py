@@ -10,6 +10,7 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import cache, partial
 from typing import Any
 
 from pydantic_core import to_json
@@ -124,13 +125,14 @@ def add_told(db: Connection, organization_id: int, events: Sequence[Told], now: 
     for place, one in enumerate(events):
         sent[one.session].append(place)
     drafts = _drafts(db, organization_id, events, sent, now)
-    dictionary = get_newest_dictionary(db, organization_id)
+    newest = cache(partial(get_newest_dictionary, db, organization_id))
     for name, draft in drafts.items():
         give_way()
         _sort_in(draft, events, sent[name], intake)
         if draft.fresh:
             _fold(draft, now)
-            _pack(draft, dictionary)
+        if draft.fresh and draft.row["ended_at"]:
+            _pack(draft, newest())
     for places in (intake.accepted, intake.duplicates, intake.conflicts):
         places.sort()
     intake.session_ids = {name: draft.id for name, draft in drafts.items()}
@@ -250,8 +252,7 @@ def _fold(draft: _Draft, now: datetime) -> None:
 
 
 def _pack(draft: _Draft, dictionary: Dictionary) -> None:
-    if draft.row["ended_at"]:
-        draft.packing, draft.packed = dictionary.packing, packed(draft.children, dictionary)
+    draft.packing, draft.packed = dictionary.packing, packed(draft.children, dictionary)
 
 
 def _describe(db: Connection, organization_id: int, drafts: Sequence[_Draft]) -> list[int]:

@@ -273,7 +273,7 @@ def get_record(db: Connection, organization_id: int, session_id: int) -> Json:
     row = _get_row(db, _STORED, organization_id, session_id)
     metadata, packing, packed = (row.pop(name) for name in ("metadata", "packing", "packed"))
     if packed is None:
-        events = [one for _, one in _rows(db, organization_id, [session_id])]
+        events = _rows(db, organization_id, [session_id])[session_id]
     else:
         events = kept_in(text_of(packed, get_dictionary(db, organization_id, packing)))
     return written({"session": row, "metadata": part(metadata or "{}"), "events": events})
@@ -385,31 +385,28 @@ def find_rows(
     db: Connection, organization_id: int, ids: Sequence[int], *which: ColumnElement[bool]
 ) -> dict[int, list[Child]]:
     """The children of running sessions, or `which` of them, in the order of the record."""
-    found: dict[int, list[Child]] = {number: [] for number in ids}
-    for session_id, one in _rows(db, organization_id, ids, *which):
-        found[session_id].append(child_of(one))
-    return found
+    found = _rows(db, organization_id, ids, *which)
+    return {session_id: list(map(child_of, some)) for session_id, some in found.items()}
 
 
 def find_kept_rows(
     db: Connection, organization_id: int, ids: Sequence[int], *which: ColumnElement[bool]
 ) -> dict[int, list[Kept]]:
     """The same as intake takes them."""
-    found: dict[int, list[Kept]] = {number: [] for number in ids}
-    for session_id, one in _rows(db, organization_id, ids, *which):
-        found[session_id].append(read_again(one))
-    return found
+    found = _rows(db, organization_id, ids, *which)
+    return {session_id: list(map(read_again, some)) for session_id, some in found.items()}
 
 
 def _rows(
     db: Connection, organization_id: int, ids: Sequence[int], *which: ColumnElement[bool]
-) -> Iterator[tuple[int, Kept]]:
-    """Children of running sessions, each with its session, whose children come in the order of the record."""
+) -> dict[int, list[Kept]]:
     asked = select(child.c.session_id, child.c.id, child.c.kind, child.c.at, child.c.data).where(
         child.c.organization_id == organization_id, child.c.session_id.in_(ids), *which
     )
+    found: dict[int, list[Kept]] = {session_id: [] for session_id in ids}
     for session_id, name, kind, at, data in db.execute(asked.order_by(child.c.session_id, child.c.at, child.c.id)):
-        yield session_id, Kept(name, kind, at, part(data))
+        found[session_id].append(Kept(name, kind, at, part(data)))
+    return found
 
 
 @dataclass(frozen=True)
