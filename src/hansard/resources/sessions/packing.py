@@ -9,10 +9,9 @@ are trained on an organization's own sessions (`training.py`) and kept in the da
 import hashlib
 import sys
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from functools import cached_property
 from os.path import commonprefix
-from typing import Any
 
 import msgspec
 from msgspec import Raw, Struct
@@ -145,23 +144,17 @@ def text_of(frame: bytes, dictionary: Dictionary) -> bytes:
 def kept_in(text: bytes) -> list[Kept]:
     """The children of a text in columns, in the order of the record; their data has not been read."""
     whole = _COLUMNS.decode(text)
-    data = _taken(whole.data)
-    begin, rows = whole.begin, zip(whole.id, whole.kind, whole.at, strict=True)
-    return [Kept(name, kind, begin + rest, data(kind)) for name, kind, rest in rows]
+    begin, left = whole.begin, {kind: iter(some) for kind, some in whole.data.items()}
+    rows = zip(whole.id, whole.kind, whole.at, strict=True)
+    return [Kept(name, kind, begin + rest, next(left[kind])) for name, kind, rest in rows]
 
 
 def children_in(text: bytes) -> list[Child]:
     """The same as the folds of a whole record take them."""
     whole = read_json(text)
-    data = _taken(whole["data"])
-    begin, rows = whole["begin"], zip(whole["id"], whole["kind"], whole["at"], strict=True)
-    return [{"id": name, "kind": kind, "at": begin + rest, "data": data(kind)} for name, kind, rest in rows]
-
-
-def _taken(data: Mapping[str, Iterable[Any]]) -> Callable[[str], Any]:
-    """What gives the next of a kind."""
-    left: dict[str, Iterator[Any]] = {kind: iter(some) for kind, some in data.items()}
-    return lambda kind: next(left[kind])
+    begin, left = whole["begin"], {kind: iter(some) for kind, some in whole["data"].items()}
+    rows = zip(whole["id"], whole["kind"], whole["at"], strict=True)
+    return [{"id": name, "kind": kind, "at": begin + rest, "data": next(left[kind])} for name, kind, rest in rows]
 
 
 def unpacked(frame: bytes, dictionary: Dictionary = BUILT_IN) -> list[Child]:
