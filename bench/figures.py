@@ -30,6 +30,11 @@ def spread(takes: Sequence[float]) -> Spread:
     return Spread(statistics.median(ranked), at(0.95), at(0.1), at(0.9), len(ranked))
 
 
+def only(value: float) -> Spread:
+    """What was seen once."""
+    return Spread(value, value, value, value, 1)
+
+
 @dataclass(frozen=True)
 class Bar:
     """A promise: the ratio, p50, p95 or only value of a figure is at most, or at least, so much."""

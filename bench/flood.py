@@ -12,19 +12,17 @@ import argparse
 import random
 import signal
 import sys
-import threading
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from dataclasses import dataclass
-from pathlib import Path
 
 from bench import table
 from bench.__main__ import scale_of
 from bench.client import get
-from bench.figures import Bar, Figure, Spread
+from bench.figures import Bar, Figure, only
 from bench.fill import Filled, fill
-from bench.mixed import MOST_LOG_MB, MOST_MEMORY_MB, Watch
+from bench.mixed import MOST_LOG_MB, MOST_MEMORY_MB, watching
 from bench.record import read_back
 from bench.sending import MOST_PER_REQUEST, Sender, sending
 from bench.serving import Served, folder, postgres, serving
@@ -49,20 +47,6 @@ class Part:
     settled_s: float
 
 
-@contextmanager
-def watching(filled: Filled, served: Served) -> Iterator[Watch]:
-    """A watch that looks until the block ends."""
-    log = None if filled.settings.database_url else Path(f"{filled.sqlite_file}-wal")
-    watch, stop = Watch(served, log), threading.Event()
-    watcher = threading.Thread(target=watch.run_until, args=(stop,))
-    watcher.start()
-    try:
-        yield watch
-    finally:
-        stop.set()
-        watcher.join()
-
-
 def flood(filled: Filled, served: Served, sender: Sender, sessions: int) -> Iterator[tuple[Part, list[int]]]:
     """Send a tenth after another; give of each what it took and the ids of its sessions."""
     requests = max(1, sessions // PARTS // MOST_PER_REQUEST)
@@ -84,17 +68,13 @@ def figures(parts: Sequence[Part]) -> list[Figure]:
         what = (
             f"tenth {number}: {one.memory_mb:.0f} MB, log {one.log_mb:.0f} MB, index done {one.settled_s:.1f} s later"
         )
-        made.append(Figure("flood", what, "sessions/s", _one(one.sessions / one.seconds)))
+        made.append(Figure("flood", what, "sessions/s", only(one.sessions / one.seconds)))
     most = max(one.memory_mb for one in parts)
     growth = parts[-1].memory_mb / parts[1].memory_mb
-    made.append(Figure("memory", "most", "MB", _one(most), bars=[Bar("value", MOST_MEMORY_MB)]))
-    made.append(Figure("memory", "last tenth beside second", "x", _one(growth), bars=[Bar("value", MOST_GROWTH)]))
+    made.append(Figure("memory", "most", "MB", only(most), bars=[Bar("value", MOST_MEMORY_MB)]))
+    made.append(Figure("memory", "last tenth beside second", "x", only(growth), bars=[Bar("value", MOST_GROWTH)]))
     log = max(one.log_mb for one in parts)
-    return [*made, Figure("WAL", "most", "MB", _one(log), bars=[Bar("value", MOST_LOG_MB)])] if log else made
-
-
-def _one(value: float) -> Spread:
-    return Spread(value, value, value, value, 1)
+    return [*made, Figure("WAL", "most", "MB", only(log), bars=[Bar("value", MOST_LOG_MB)])] if log else made
 
 
 def main() -> None:

@@ -4,6 +4,7 @@ import random
 import threading
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -38,20 +39,29 @@ class Watch:
             is_over = stop.wait(0.1)
 
 
-def measure(
-    filled: Filled, served: Served, rounds: int = ROUNDS, seconds: float = SECONDS, sessions: int = POOL
-) -> Iterator[Figure]:
-    """Read alone, read under ingest, ingest alone, in turns."""
+@contextmanager
+def watching(filled: Filled, served: Served) -> Iterator[Watch]:
+    """A watch that looks until the block ends."""
     log = None if filled.settings.database_url else Path(f"{filled.sqlite_file}-wal")
     watch, stop = Watch(served, log), threading.Event()
     watcher = threading.Thread(target=watch.run_until, args=(stop,))
     watcher.start()
     try:
-        with sending(served.port, filled.key, 4, MOST_PER_REQUEST, sessions) as sender:
-            yield from _figures(filled, served, sender, rounds, seconds)
+        yield watch
     finally:
         stop.set()
         watcher.join()
+
+
+def measure(
+    filled: Filled, served: Served, rounds: int = ROUNDS, seconds: float = SECONDS, sessions: int = POOL
+) -> Iterator[Figure]:
+    """Read alone, read under ingest, ingest alone, in turns."""
+    with (
+        watching(filled, served) as watch,
+        sending(served.port, filled.key, 4, MOST_PER_REQUEST, sessions) as sender,
+    ):
+        yield from _figures(filled, served, sender, rounds, seconds)
     yield Figure(
         "memory", "through the ingest, most", "MB", _most(watch.memory_mb), bars=[Bar("value", MOST_MEMORY_MB)]
     )

@@ -15,7 +15,7 @@ from pydantic_core import to_json
 from bench.client import Connection, get
 from bench.controls import Keeper, compressed
 from bench.data import END_US, EVENTS, Recorded, recorded
-from bench.figures import Bar, Figure, Pairs, Spread, spread
+from bench.figures import Bar, Figure, Pairs, only, spread
 from bench.fill import Filled
 from bench.sending import MOST_PER_REQUEST, Sender, Sent, sending
 from bench.serving import Served
@@ -71,11 +71,7 @@ def measure(
             bars = [Bar("ratio", 0.4, is_least=True)] if per_request > 1 else []
             yield pairs.figure("record", f"{named}; control {how}", "sessions/s", *bars)
         yield Figure("record", f"{named}: until the answer", "ms", spread(done.answers_ms))
-    yield Figure("record", "read back whole", "sessions", _count(whole))
-
-
-def _count(number: int) -> Spread:
-    return Spread(number, number, number, number, 1)
+    yield Figure("record", "read back whole", "sessions", only(whole))
 
 
 @dataclass
