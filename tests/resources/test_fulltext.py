@@ -1,6 +1,7 @@
 """Search over what was said and done: right against a plain oracle, whatever the words, on both databases."""
 
 # ruff: noqa: RUF001 - other alphabets are what is tested
+import json
 import random
 import re
 import threading
@@ -25,6 +26,7 @@ from hansard.resources.sessions.backlog import Backlog, add_batch, find_backlog,
 from hansard.resources.sessions.fulltext import Document, count_documents, remove_all_documents, remove_document
 from hansard.resources.sessions.indexing import Indexer, index_all
 from hansard.resources.sessions.intake import add_changes
+from hansard.resources.sessions.kept import kept
 from hansard.resources.sessions.spoken import spoken_of
 from hansard.resources.sessions.store import find_spoken, list_children
 from hansard.resources.sessions.words import entries
@@ -84,6 +86,23 @@ def test_words_are_found_in_messages_tool_names_and_every_value_of_a_payload(hou
     assert find(door, "parcel appointment") == []
     assert find(door, "parc*") == find(door, '"my par*"') == find(door, "user:par*") == ["B"]
     assert find(door, "reply:par*") == []
+
+
+@pytest.mark.parametrize("is_over", [True, False])
+def test_every_word_of_a_payload_is_shown_however_its_json_is_written(house: House, is_over: bool) -> None:
+    door = house.door()
+    told = {"text": 'line\nfeed "quoted" Café \\back tab\tstop', "n": [99, 4.50, 7], "deep": {"x": "ÉTÉ"}}
+    events = [start("J"), called("J", "track_parcel", 2, result=told), *([end("J", 60)] if is_over else [])]
+    written = json.dumps({"events": events}, separators=(",", ":"), ensure_ascii=False).replace("99", "12345E18")
+    door.post("/ingest/v1/events", written.encode())
+    settle(house, door)
+    for q in ("feed", "quoted", "cafe", "back", "stop", "2345e", "22", "4", "5", "7", "ete", "track", "line*"):
+        (shown,) = door.get("/hansard/v1/sessions/search", q=q).json["items"]
+        assert shown["hit_count"] == 1, q
+        assert shown["hits"][0]["tool_name"] == "track_parcel", q
+        assert shown["hits"][0]["ranges"], q
+    for q in ("nfeed", "tstop", "deep"):
+        assert find(door, q) == [], q
 
 
 def test_what_the_user_said_and_what_the_agent_said_are_told_apart(house: House) -> None:
@@ -355,7 +374,7 @@ def test_what_is_removed_is_found_no_more_however_far_the_index_had_read(house: 
     settle(house, door)
     number = int(search(door, "secret")[1]["session_id"])
     with house.database.reading() as db:
-        gone = Document(number, entries(spoken_of(list_children(db, mine, number))))
+        gone = Document(number, entries(spoken_of(map(kept, list_children(db, mine, number)))))
     for _ in range(2):
         house.database.write(mine, lambda db: remove_document(db, mine, gone))
     assert find(door, "secret") == find(door, "hush") == find(door, "-nothing secret") == ["KEPT"]
@@ -488,7 +507,7 @@ def test_a_session_that_is_removed_while_the_index_reads_it_does_not_come_back(h
         door.send([said("RACE", "user", "one more", 2)])
         with house.database.reading() as db:
             batch = find_batch(db, mine)
-            held = Document(1, entries(spoken_of(list_children(db, mine, 1))))
+            held = Document(1, entries(spoken_of(map(kept, list_children(db, mine, 1)))))
         assert batch
 
         def remove(db: Any) -> None:

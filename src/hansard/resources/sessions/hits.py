@@ -6,6 +6,7 @@ from datetime import datetime
 
 from msgspec import Struct
 
+from hansard.resources.sessions.kept import read_json
 from hansard.resources.sessions.query import SPOKEN, Query, phrases
 from hansard.resources.sessions.spoken import Message, Spoken
 from hansard.resources.sessions.words import (
@@ -50,7 +51,8 @@ def sought_phrases(query: Query) -> list[Phrase]:
 def hits(spoken: Sequence[Spoken], wanted: Sequence[Phrase], started_at: datetime) -> tuple[int, list[Hit]]:
     """How many messages and events of tools hold any of the phrases, and the first of them in order of time."""
     beginnings = {phrase.words[0] for phrase in wanted}
-    likely = with_letters([all_text(one) for one in spoken], beginnings)
+    with_numbers = any(one[0].isdigit() for one in beginnings)
+    likely = with_letters([all_text(one, with_numbers=with_numbers) for one in spoken], beginnings)
     found = [(spoken[place], text) for place in likely if (text := _first(spoken[place], wanted))]
     if not found:
         return 0, []
@@ -72,7 +74,7 @@ def _hit(one: Spoken, text: Text, wanted: Sequence[Phrase], said: Sequence[Messa
     return Hit(
         kind="message" if is_message else "tool_call",
         role=one.data.role if isinstance(one, Message) else None,
-        tool_name=None if isinstance(one, Message) else one.data.name,
+        tool_name=None if isinstance(one, Message) else read_json(one.data)["name"],
         field=text.field,
         event_id=one.id,
         at=at,

@@ -4,12 +4,11 @@ Latencies and the other kinds are most of a body. They are passed over as they a
 """
 
 from collections.abc import Iterable, Iterator
-from typing import Any
 
-from msgspec import Struct
+from msgspec import Raw, Struct
 from msgspec.json import Decoder
 
-from hansard.wire import Child
+from hansard.resources.sessions.kept import Kept, read_json
 
 SPOKEN_KINDS = ("message", "tool_call")
 
@@ -22,15 +21,6 @@ class Said(Struct, gc=False):
     started_at: str | None = None
 
 
-class Done(Struct, gc=False):
-    """The data of a tool call, likewise."""
-
-    name: str
-    arguments: Any = None
-    result: Any = None
-    error: Any = None
-
-
 class Message(Struct, gc=False):
     """Something somebody said."""
 
@@ -40,11 +30,11 @@ class Message(Struct, gc=False):
 
 
 class ToolCall(Struct, gc=False):
-    """A tool that was called."""
+    """A tool that was called. Its data is JSON: most calls have nothing of what is searched for."""
 
     id: str
     at: str
-    data: Done
+    data: Raw
 
 
 Spoken = Message | ToolCall
@@ -52,7 +42,7 @@ Spoken = Message | ToolCall
 
 class _Data(Struct, gc=False):
     message: list[Said] = []
-    tool_call: list[Done] = []
+    tool_call: list[Raw] = []
 
 
 class _Columns(Struct, gc=False):
@@ -71,22 +61,21 @@ _COLUMNS: Decoder[_Columns] = Decoder(_Columns)
 def spoken_in(text: bytes) -> list[Spoken]:
     """What was said and done of the text of a body, in its order."""
     whole = _COLUMNS.decode(text)
-    messages, calls = iter(whole.data.message), iter(whole.data.tool_call)
+    begin, messages, calls = whole.begin, iter(whole.data.message), iter(whole.data.tool_call)
     made: list[Spoken] = []
     for name, kind, rest in zip(whole.id, whole.kind, whole.at, strict=True):
         if kind == "message":
-            made.append(Message(name, whole.begin + rest, next(messages)))
+            made.append(Message(name, begin + rest, next(messages)))
         elif kind == "tool_call":
-            made.append(ToolCall(name, whole.begin + rest, next(calls)))
+            made.append(ToolCall(name, begin + rest, next(calls)))
     return made
 
 
-def spoken_of(children: Iterable[Child]) -> Iterator[Spoken]:
+def spoken_of(children: Iterable[Kept]) -> Iterator[Spoken]:
     """The same of children, in their order."""
     for one in children:
-        data = one["data"]
-        if one["kind"] == "message":
-            yield Message(one["id"], one["at"], Said(data["role"], data["text"], data.get("started_at")))
-        elif one["kind"] == "tool_call":
-            payload = (data.get(field) for field in ("arguments", "result", "error"))
-            yield ToolCall(one["id"], one["at"], Done(data["name"], *payload))
+        if one.kind == "message":
+            data = read_json(one.data)
+            yield Message(one.id, one.at, Said(data["role"], data["text"], data.get("started_at")))
+        elif one.kind == "tool_call":
+            yield ToolCall(one.id, one.at, one.data)

@@ -357,7 +357,7 @@ def find_spoken(db: Connection, organization_id: int, ids: Sequence[int]) -> dic
         takes_long(db)
     found = {number: spoken_in(text_of(packed, dictionary)) for number, packed, dictionary in bodies}
     running = [number for number in ids if number not in found]
-    rows = find_rows(db, organization_id, running, child.c.kind.in_(SPOKEN_KINDS)) if running else {}
+    rows = _rows(db, organization_id, running, child.c.kind.in_(SPOKEN_KINDS)) if running else {}
     return found | {number: list(spoken_of(children)) for number, children in rows.items()}
 
 

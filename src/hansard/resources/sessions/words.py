@@ -17,7 +17,8 @@ from zlib import crc32
 
 from msgspec import Struct
 
-from hansard.resources.sessions.spoken import Done, Message, Spoken
+from hansard.resources.sessions.kept import read_json
+from hansard.resources.sessions.spoken import Message, Spoken, ToolCall
 
 MOST_CHARACTERS = 64  # of a word; longer ones are told apart by so many
 MOST_PHRASE_WORDS = 64
@@ -25,6 +26,7 @@ PARTS = ("user", "agent", "tool")
 BETWEEN_TEXTS = "\u00a6"  # no word, so no phrase reaches from one text into the next
 _KEY_BYTES = 4
 _MORE = "[0-9a-z]*"  # letters of a word
+_PAYLOAD = ("arguments", "result", "error")
 
 # Written without blanks: Thai and Lao, Tibetan, Burmese, Khmer, kana, Han.
 _WITHOUT_BLANKS = (
@@ -211,23 +213,29 @@ def texts(one: Spoken) -> Iterator[Text]:
     if isinstance(one, Message):
         yield Text(one.data.role, "text", one.data.text)
         return
-    yield Text("tool", "name", one.data.name)
-    for field in ("arguments", "result", "error"):
+    data = read_json(one.data)
+    yield Text("tool", "name", data["name"])
+    for field in _PAYLOAD:
         found: list[str] = []
-        _find_values(getattr(one.data, field), found)
+        _find_values(data.get(field), found)
         for value in found:
             yield Text("tool", field, value)
 
 
-def all_text(one: Spoken) -> str:
-    """The same in one piece."""
-    return one.data.text if isinstance(one, Message) else " ".join(_values(one.data))
+def all_text(one: Spoken, *, with_numbers: bool) -> str:
+    """The same in one piece. Of a tool call it may be its JSON, where only words without a digit are looked for: these
+    have the same letters there, and a number can be written in many ways.
+    """
+    if isinstance(one, Message):
+        return one.data.text
+    return " ".join(_values(one)) if with_numbers else str(one.data, "utf-8")
 
 
-def _values(data: Done) -> list[str]:
-    found = [data.name]
-    for payload in (data.arguments, data.result, data.error):
-        _find_values(payload, found)
+def _values(one: ToolCall) -> list[str]:
+    data = read_json(one.data)
+    found = [data["name"]]
+    for field in _PAYLOAD:
+        _find_values(data.get(field), found)
     return found
 
 
@@ -257,7 +265,7 @@ def entries(spoken: Iterable[Spoken]) -> list[Entry]:
         if isinstance(one, Message):
             part, told = one.data.role, plain(one.data.text)
         else:
-            part, told = "tool", joined(map(plain, _values(one.data)))
+            part, told = "tool", joined(map(plain, _values(one)))
         if _HAS_WORD.search(told):
             made.append(Entry(crc32(one.id.encode()).to_bytes(_KEY_BYTES, "big"), part, told))
     return made
