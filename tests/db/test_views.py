@@ -2,7 +2,7 @@
 
 import asyncio
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 import pytest
@@ -13,7 +13,7 @@ from sqlalchemy.exc import DBAPIError
 from hansard.db.access import Readers
 from hansard.db.engine import Database
 from hansard.db.exchange import Speaker
-from hansard.db.hot import Numbered
+from hansard.db.hot import Numbered, keep_to_indexes
 from hansard.db.views import ReadingConnection
 from hansard.kit.settings import Settings
 from tests.conftest import House, open_house
@@ -158,15 +158,49 @@ def test_a_list_waits_for_three_answers(lonely_house: House, monkeypatch: pytest
     assert exchanges == ["api_key", "session", "unnest"]
 
 
+def test_a_search_keeps_to_the_index_of_words(lonely_house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    """PostgreSQL does not count what it takes to look into the words of every session, and would read them all."""
+    door = lonely_house.door()
+    make_session(door)
+    said: list[list[bytes]] = []
+    say = Speaker.say
+
+    def saying(self: Speaker, those: Sequence[Numbered], before: Iterable[bytes] = ()) -> None:
+        if any("search_words" in one.sql for one in those):
+            said.append(list(before))
+        say(self, those, before)
+
+    monkeypatch.setattr(Speaker, "say", saying)
+    assert door.get("/hansard/v1/sessions/search?q=appointment").status == 200
+    assert said
+    assert said[0][-1] == b"SET LOCAL enable_seqscan = off"
+
+
+@pytest.mark.parametrize("is_by_sqlalchemy", [True, False])
+def test_a_view_that_keeps_to_indexes_does_so_to_its_end(lonely_house: House, is_by_sqlalchemy: bool) -> None:
+    shown = text("SHOW enable_seqscan")
+    with lonely_house.database.reading() as db:
+        keep_to_indexes(db)
+        if is_by_sqlalchemy:
+            assert db.execute(shown).scalar_one() == "off"
+        driver: Any = db.connection.driver_connection
+        assert driver.ask([Numbered("SHOW enable_seqscan", ())]) == [[("off",)]]
+    with lonely_house.database.reading() as db:
+        assert db.execute(shown).scalar_one() == "on"
+        keep_to_indexes(db)
+    with lonely_house.database.reading() as db:
+        assert db.execute(shown).scalar_one() == "on"
+
+
 def _exchanges_of(door: Door, path: str, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """What each exchange asked of PostgreSQL, the fewest of several times."""
     asked: list[str] = []
     say, wait = Speaker.say, ReadingConnection.wait
 
-    def saying(self: Speaker, those: Sequence[Numbered], begin: bytes | None = None) -> None:
+    def saying(self: Speaker, those: Sequence[Numbered], before: Iterable[bytes] = ()) -> None:
         if _is_of_a_request():
             asked.append(" ".join(map(_table_of, those)))
-        say(self, those, begin)
+        say(self, those, before)
 
     def waiting(self: ReadingConnection, *given: Any, **named: Any) -> Any:
         if _is_of_a_request():

@@ -3,7 +3,7 @@
 The driver's cursor takes longer for a small statement than the database does, and asks one after the other.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from psycopg import Connection
@@ -29,10 +29,10 @@ class Speaker:
         self._fit = Transformer(db)
         self._names: dict[str, bytes] = {}
 
-    def say(self, asked: Sequence[Numbered], begin: bytes | None = None) -> None:
-        """Send these, after what begins a transaction for longer than them, and the end of the exchange."""
-        if begin:
-            self._pgconn.send_query_params(begin, [])
+    def say(self, asked: Sequence[Numbered], before: Iterable[bytes] = ()) -> None:
+        """Send these, after commands without an answer, and the end of the exchange."""
+        for command in before:
+            self._pgconn.send_query_params(command, [])
         for one in asked:
             told = self._fit.dump_sequence(one.given, [PyFormat.TEXT] * len(one.given))
             name = self._name(one)

@@ -26,6 +26,7 @@ class ReadingConnection(Connection[Any]):
     _is_told = False  # and has not heard the answer
     _heard_at = 0.0
     _speaker: Speaker | None = None
+    _before: tuple[bytes, ...] = ()  # what is asked next
 
     def is_there(self) -> bool:
         """False where the server is gone, or says that it goes."""
@@ -43,12 +44,17 @@ class ReadingConnection(Connection[Any]):
         self._speaker = self._speaker or Speaker(self)
         self.pgconn.enter_pipeline_mode()
         try:
-            self._speaker.say(asked, _BEGIN if is_first else None)
+            before, self._before = self._before, ()
+            self._speaker.say(asked, [*([_BEGIN] if is_first else []), *before])
             return self._answers(self._speaker)
         finally:
             if not self.broken:
                 self.pgconn.exit_pipeline_mode()
             self._heard_at = time.monotonic()
+
+    def keep_to_indexes(self) -> None:
+        """Have nothing read row by row, to the end of the view, where there is an index for it."""
+        self._before = (b"SET LOCAL enable_seqscan = off",)
 
     def _answers(self, speaker: Speaker) -> list[Rows]:
         """To all that was said. Raises the first error among them once all of it was heard."""
@@ -72,12 +78,15 @@ class ReadingConnection(Connection[Any]):
 
     def rollback(self) -> None:
         """End the view, by COMMIT: after a ROLLBACK the driver would forget all that it has prepared."""
+        self._before = ()
         self._hear()
         if self.pgconn.transaction_status != TransactionStatus.IDLE:
             self._tell(b"COMMIT")
 
     def wait(self, *given: Any, **named: Any) -> Any:
         """What the driver calls for everything that it asks."""
+        if self._before:
+            self.ask(())
         self._hear()
         try:
             return super().wait(*given, **named)

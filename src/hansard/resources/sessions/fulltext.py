@@ -38,7 +38,7 @@ from sqlalchemy.dialects.postgresql import TSQUERY, TSVECTOR
 
 from hansard.db.access import takes_long
 from hansard.db.dialect import is_sqlite, numbers_in
-from hansard.db.hot import rows_of, upsert_rows, value_of
+from hansard.db.hot import keep_to_indexes, rows_of, upsert_rows, value_of
 from hansard.db.tables import search_doc, session
 from hansard.resources.sessions.conditions import Condition
 from hansard.resources.sessions.paths import KEY, WIDE, read_by
@@ -356,6 +356,7 @@ def find_search(
         return None
     search = Search(organization_id, sought, is_sqlite(db))
     if not search.is_sqlite:
+        keep_to_indexes(db)
         return search
     if search.is_a_word:
         hits = [row[0] for row in rows_of(db, _FEW_HITS, _given(search, most=_RARE + 1))]

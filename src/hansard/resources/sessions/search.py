@@ -151,6 +151,8 @@ def find_page(
         raise Invalid(f"There is no page {page}.")
     asked = _asked(db, organization_id, query, now, is_counted=with_total)
     known = _known_total(db, query, asked) if with_total or query.terms else None
+    if known is not None and page * limit >= known:
+        return {**page_fields([], known if with_total else None, page, limit), "next": None}
     path = _path(db, query, asked, sort, known, with_total=with_total)
     found = _first_of(db, asked.behind(after) if after else asked, sort, path.hint, page * limit, limit + 1)
     ids, total = found.ids, path.total if after or found.total is None else found.total
