@@ -507,6 +507,7 @@ def test_a_session_of_which_more_arrives_while_it_is_packed_anew_loses_nothing(
 
 def test_more_dictionaries_than_are_kept_at_hand_are_read_again(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(dictionaries, "MOST_AT_HAND", 1)
+    dictionaries._at_hand.clear()
     doors = [house.door(), house.door()]
     recorded = [record(door, 40) for door in doors]
     for door in doors:

@@ -7,7 +7,7 @@ import re
 import threading
 import time
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import partial
 from statistics import median
 from typing import Any
@@ -22,13 +22,14 @@ from hansard.resources.accounts.store import list_organizations
 from hansard.resources.sessions import backlog as reading
 from hansard.resources.sessions import fulltext, indexing, store
 from hansard.resources.sessions import search as searching
+from hansard.resources.sessions import talk as reading_talks
 from hansard.resources.sessions.backlog import Backlog, add_batch, find_backlog, find_batch, start_walk
 from hansard.resources.sessions.fulltext import Document, count_documents, remove_all_documents, remove_document
 from hansard.resources.sessions.indexing import Indexer, index_all
 from hansard.resources.sessions.intake import add_changes
 from hansard.resources.sessions.kept import kept
 from hansard.resources.sessions.spoken import spoken_of
-from hansard.resources.sessions.store import find_spoken, list_children
+from hansard.resources.sessions.store import find_talks, list_children
 from hansard.resources.sessions.words import entries
 from tests.conftest import House
 from tests.door import Door
@@ -251,19 +252,8 @@ def test_only_the_few_hits_of_one_word_are_read_at_once(house: House, monkeypatc
     talk(door, said("Z", "user", "zebras, a zebra", 4))
     talk(door, said("R", "user", "a zephyr", 4), is_over=False)
     settle(house, door)
-    readers = []
-
-    def spy(db: Connection, *given: Any) -> Any:
-        readers.append(threading.current_thread().name)
-        return find_spoken(db, *given)
-
-    monkeypatch.setattr(searching, "find_spoken", spy)
-
-    def is_read_at_once(q: str) -> bool:
-        readers.clear()
-        assert search(door, q), q
-        return not readers[-1].startswith("hansard-reader")
-
+    monkeypatch.setattr(reading_talks, "_MOST_BYTES", 0)  # so that none is at hand
+    is_read_at_once = _at_once(door, monkeypatch)
     assert is_read_at_once("Zebra") == is_file
     assert not any(map(is_read_at_once, ("zebra*", '"a zebra"', "a zebra", "user:zebra", "zebra,zephyr", "zephyr")))
     monkeypatch.setattr(store, "_SOON_READ", 50)
@@ -272,6 +262,40 @@ def test_only_the_few_hits_of_one_word_are_read_at_once(house: House, monkeypatc
     monkeypatch.setattr(store, "_SOON_READ", 1000)
     assert not is_read_at_once("zebra")
     assert is_read_at_once("crossing") == is_file
+
+
+def _at_once(door: Door, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], bool]:
+    """Tells of a search whether the event loop itself reads the sessions that are shown."""
+    readers = []
+
+    def spy(db: Connection, *given: Any) -> Any:
+        readers.append(threading.current_thread().name)
+        return find_talks(db, *given)
+
+    monkeypatch.setattr(searching, "find_talks", spy)
+
+    def is_read_at_once(q: str) -> bool:
+        readers.clear()
+        assert search(door, q), q
+        return not readers[-1].startswith("hansard-reader")
+
+    return is_read_at_once
+
+
+def test_what_was_read_of_a_session_is_at_hand_until_it_is_another(
+    sqlite_house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    door = sqlite_house.door()
+    talk(door, said("H", "user", f"a heron {random.random()}", 4))
+    settle(sqlite_house, door)
+    is_read_at_once = _at_once(door, monkeypatch)
+    monkeypatch.setattr(store, "_SOON_READ", 50)  # so that reading a body takes long
+    assert [is_read_at_once("heron") for _ in range(3)] == [False, True, True]
+    door.send([said("H", "agent", "a heron, you say", 5)])
+    settle(sqlite_house, door)
+    assert [is_read_at_once("heron") for _ in range(2)] == [False, True]
+    (shown,) = search(door, "heron")
+    assert (shown["hit_count"], [hit["turn_index"] for hit in shown["hits"]]) == (2, [0, 1])
 
 
 def test_a_rare_word_is_looked_for_in_the_index_once(sqlite_house: House, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -18,6 +18,7 @@ from hansard.resources.sessions.spoken import Message, Spoken, spoken_in, spoken
 from hansard.resources.sessions.words import (
     BETWEEN_TEXTS,
     Entry,
+    Letters,
     beginning_from,
     ending_by,
     entries,
@@ -29,7 +30,6 @@ from hansard.resources.sessions.words import (
     plain_words,
     spans,
     standing,
-    with_letters,
     words,
 )
 from hansard.wire import Child
@@ -106,8 +106,8 @@ def test_of_many_texts_those_are_known_that_have_the_letters_of_a_word(
 ) -> None:
     told = ["".join(some).upper() for some in said]
     holding = [place for place, text in enumerate(told) if any(one in letters(text) for one in sought)]
-    assert set(holding) <= set(with_letters(told, sought))
-    alone = [place for place, text in enumerate(told) if with_letters([text], sought)]
+    assert set(holding) <= set(Letters(told).holding(sought))
+    alone = [place for place, text in enumerate(told) if Letters([text]).holding(sought)]
     assert alone == holding
 
 

@@ -6,7 +6,6 @@ one from the next write on, and one that no body needed after it was replaced is
 
 import logging
 import threading
-from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime
@@ -17,6 +16,7 @@ from sqlalchemy import Connection, Engine, bindparam, delete, func, select
 from hansard.db.counters import next_numbers
 from hansard.db.hot import insert_rows, rows_of
 from hansard.db.tables import body, dictionary
+from hansard.kit.at_hand import AtHand
 from hansard.kit.errors import Damaged
 from hansard.resources.sessions.packing import BUILT_IN, Dictionary, packing_of
 
@@ -61,34 +61,14 @@ class Known(Measured):
     made_at: datetime
 
 
-class _AtHand:
-    """The dictionaries of one database that were used of late, by organization and number."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._found: OrderedDict[tuple[int, int], Dictionary] = OrderedDict()
-
-    def find(self, key: tuple[int, int]) -> Dictionary | None:
-        with self._lock:
-            if key in self._found:
-                self._found.move_to_end(key)
-            return self._found.get(key)
-
-    def keep(self, key: tuple[int, int], one: Dictionary) -> Dictionary:
-        with self._lock:
-            self._found[key] = one
-            while len(self._found) > MOST_AT_HAND:
-                self._found.popitem(last=False)
-        return one
-
-
+_Found = AtHand[tuple[int, int], Dictionary]  # by organization and number
 _lock = threading.Lock()
-_at_hand: "WeakKeyDictionary[Engine, _AtHand]" = WeakKeyDictionary()
+_at_hand: "WeakKeyDictionary[Engine, _Found]" = WeakKeyDictionary()
 
 
-def _of_database(db: Connection) -> _AtHand:
+def _of_database(db: Connection) -> _Found:
     with _lock:
-        return _at_hand.setdefault(db.engine, _AtHand())
+        return _at_hand.setdefault(db.engine, _Found(MOST_AT_HAND))
 
 
 # Made once: asked in every write that ends a session.

@@ -9,16 +9,15 @@ from msgspec import Struct
 from hansard.resources.sessions.kept import read_json
 from hansard.resources.sessions.query import SPOKEN, Query, phrases
 from hansard.resources.sessions.spoken import Message, Spoken
+from hansard.resources.sessions.talk import Talk
 from hansard.resources.sessions.words import (
     Phrase,
     Text,
-    all_text,
     beginning_from,
     ending_by,
     holds,
     standing,
     texts,
-    with_letters,
 )
 from hansard.wire import moment_of
 
@@ -48,28 +47,21 @@ def sought_phrases(query: Query) -> list[Phrase]:
     return list(dict.fromkeys(found for one in wanted for found in phrases(one.field, one.values)))
 
 
-def hits(spoken: Sequence[Spoken], wanted: Sequence[Phrase], started_at: datetime) -> tuple[int, list[Hit]]:
+def hits(talk: Talk, wanted: Sequence[Phrase], started_at: datetime) -> tuple[int, list[Hit]]:
     """How many messages and events of tools hold any of the phrases, and the first of them in order of time."""
-    beginnings = {phrase.words[0] for phrase in wanted}
-    with_numbers = any(one[0].isdigit() for one in beginnings)
-    likely = with_letters([all_text(one, with_numbers=with_numbers) for one in spoken], beginnings)
-    found = [(spoken[place], text) for place in likely if (text := _first(spoken[place], wanted))]
-    if not found:
-        return 0, []
-    found.sort(key=lambda one: _began_at(one[0]))
-    said = sorted([one for one in spoken if type(one) is Message], key=_said_at)
-    return len(found), [_hit(*one, wanted, said, started_at) for one in found[:MOST_HITS]]
+    likely = talk.likely({phrase.words[0] for phrase in wanted})
+    found = [(one, text) for one in likely if (text := _first(one, wanted))]
+    found.sort(key=lambda each: each[0].began_at)
+    return len(found), [_hit(*one, wanted, talk.turns, started_at) for one in found[:MOST_HITS]]
 
 
-def _hit(one: Spoken, text: Text, wanted: Sequence[Phrase], said: Sequence[Message], started_at: datetime) -> Hit:
-    """`said` are the turns, in order of time."""
+def _hit(one: Spoken, text: Text, wanted: Sequence[Phrase], turns: Sequence[Message], started_at: datetime) -> Hit:
     is_message = isinstance(one, Message)
-    began_at = _began_at(one)
-    at = moment_of(began_at)
+    at = moment_of(one.began_at)
     if is_message:
-        turn_index = next(place for place, each in enumerate(said) if each is one)
+        turn_index = next(place for place, each in enumerate(turns) if each is one)
     else:
-        turn_index = bisect_right(said, began_at, key=_said_at) - 1
+        turn_index = bisect_right(turns, one.began_at, key=lambda each: each.began_at) - 1
     snippet, ranges = _snippet(text, wanted)
     return Hit(
         kind="message" if is_message else "tool_call",
@@ -92,15 +84,6 @@ def _first(one: Spoken, wanted: Sequence[Phrase]) -> Text | None:
             if text.part in phrase.parts and holds(phrase, text.text):
                 return text
     return None
-
-
-def _began_at(one: Spoken) -> str:
-    """When a message began to be said, or a tool was called: an instant, which sorts in time order as it is."""
-    return _said_at(one) if isinstance(one, Message) else one.at
-
-
-def _said_at(one: Message) -> str:
-    return one.data.started_at or one.at
 
 
 def _snippet(searched: Text, wanted: Sequence[Phrase]) -> tuple[str, list[tuple[int, int]]]:

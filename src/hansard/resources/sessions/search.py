@@ -60,7 +60,7 @@ from hansard.resources.sessions.paths import (
 )
 from hansard.resources.sessions.query import SPOKEN, Query, Term, phrases
 from hansard.resources.sessions.schemas import FoundPage, FoundSession, SearchedSession
-from hansard.resources.sessions.store import SNAPSHOT_OF, Row, find_spoken, listed, rows_in_order
+from hansard.resources.sessions.store import SNAPSHOT_OF, Row, find_talks, listed, rows_in_order
 from hansard.resources.sessions.totals import count_all, counting_seen_as
 from hansard.resources.sessions.traits import list_words
 
@@ -250,8 +250,8 @@ def _hits_in(
     sought = sought_phrases(query)
     if not sought:
         return [(0, []) for _ in places]
-    spoken = find_spoken(db, organization_id, [number for number, _ in places])
-    return [hits(spoken[number], sought, started_at) for number, started_at in places]
+    talks = find_talks(db, organization_id, [number for number, _ in places])
+    return [hits(talks[number], sought, started_at) for number, started_at in places]
 
 
 def search_sessions(

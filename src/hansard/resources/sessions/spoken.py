@@ -28,6 +28,11 @@ class Message(Struct, gc=False):
     at: str
     data: Said
 
+    @property
+    def began_at(self) -> str:
+        """When it began to be said: an instant, which sorts in time order as it is."""
+        return self.data.started_at or self.at
+
 
 class ToolCall(Struct, gc=False):
     """A tool that was called. Its data is JSON: most calls have nothing of what is searched for."""
@@ -35,6 +40,11 @@ class ToolCall(Struct, gc=False):
     id: str
     at: str
     data: Raw
+
+    @property
+    def began_at(self) -> str:
+        """When it was called."""
+        return self.at
 
 
 Spoken = Message | ToolCall

@@ -38,6 +38,7 @@ from hansard.resources.sessions.parties import of_party
 from hansard.resources.sessions.paths import Needs, Path, asking_only, choose_path, counting, read_by
 from hansard.resources.sessions.schemas import Session
 from hansard.resources.sessions.spoken import SPOKEN_KINDS, Spoken, spoken_in, spoken_of
+from hansard.resources.sessions.talk import Talk, find_talk, read_talk
 from hansard.resources.sessions.totals import count_all, count_seen_as
 from hansard.wire import Child
 
@@ -352,13 +353,27 @@ def find_children(db: Connection, organization_id: int, ids: Sequence[int]) -> d
 
 def find_spoken(db: Connection, organization_id: int, ids: Sequence[int]) -> dict[int, list[Spoken]]:
     """What was said and done in each of these sessions, in the order of the record: none where there is no session."""
-    bodies = list(_packed(db, organization_id, ids))
-    if len(bodies) < len(ids) or sum(unpacked_bytes(packed) or _SOON_READ for _, packed, _ in bodies) > _SOON_READ:
-        takes_long(db)
+    bodies = _packed(db, organization_id, ids)
     found = {number: spoken_in(text_of(packed, dictionary)) for number, packed, dictionary in bodies}
-    running = [number for number in ids if number not in found]
-    rows = _rows(db, organization_id, running, child.c.kind.in_(SPOKEN_KINDS)) if running else {}
-    return found | {number: list(spoken_of(children)) for number, children in rows.items()}
+    return found | _find_spoken_rows(db, organization_id, [number for number in ids if number not in found])
+
+
+def find_talks(db: Connection, organization_id: int, ids: Sequence[int]) -> dict[int, Talk]:
+    """The same for searches."""
+    bodies = {number: (packed, dictionary) for number, packed, dictionary in _packed(db, organization_id, ids)}
+    found = {number: talk for number, body in bodies.items() if (talk := find_talk(*body))}
+    unread = {number: body for number, body in bodies.items() if number not in found}
+    unread_bytes = sum(unpacked_bytes(packed) or _SOON_READ for packed, _ in unread.values())
+    if len(bodies) < len(ids) or unread_bytes > _SOON_READ:
+        takes_long(db)
+    found |= {number: read_talk(*body) for number, body in unread.items()}
+    running = _find_spoken_rows(db, organization_id, [number for number in ids if number not in found])
+    return found | {number: Talk(spoken) for number, spoken in running.items()}
+
+
+def _find_spoken_rows(db: Connection, organization_id: int, ids: Sequence[int]) -> dict[int, list[Spoken]]:
+    rows = _rows(db, organization_id, ids, child.c.kind.in_(SPOKEN_KINDS)) if ids else {}
+    return {number: list(spoken_of(children)) for number, children in rows.items()}
 
 
 def find_bodies(db: Connection, organization_id: int, ids: Sequence[int]) -> dict[int, list[Child]]:

@@ -10,7 +10,7 @@ import unicodedata
 from bisect import bisect_right
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from itertools import accumulate
 from typing import Any, NamedTuple
 from zlib import crc32
@@ -85,28 +85,29 @@ def letters(text: str) -> str:
     return text.translate(_FOLDED)
 
 
-def with_letters(told: Sequence[str], beginnings: Collection[str]) -> list[int]:
-    """Which of these texts have the letters of any of these words in a row: in others no word need be looked for."""
-    whole = "".join(told)
-    if not whole.isascii():
-        return [place for place, text in enumerate(told) if _has_letters(text, beginnings)]
-    ends = list(accumulate(map(len, told)))
-    whole = whole.lower()
-    return sorted({place for one in beginnings for place in _with_ascii(whole, ends, one)})
+class Letters:
+    """Texts one after another in the letters of their words, to look for some in all of them at once."""
 
+    def __init__(self, told: Sequence[str]) -> None:
+        whole = "".join(told)
+        if whole.isascii():
+            self._whole = whole.lower()
+        else:
+            told = list(map(letters, told))
+            self._whole = "".join(told)
+        self._ends = list(accumulate(map(len, told)))
 
-def _has_letters(text: str, beginnings: Collection[str]) -> bool:
-    folded = letters(text)
-    return any(map(folded.__contains__, beginnings))
+    def holding(self, beginnings: Collection[str]) -> list[int]:
+        """Which texts have the letters of any of these words in a row: in others no word need be looked for."""
+        return sorted({place for one in beginnings for place in self._with(one)})
 
-
-def _with_ascii(whole: str, ends: Sequence[int], word: str) -> Iterator[int]:
-    """In which texts, of those that are `whole` one after another, a word begins. None is looked at twice."""
-    at = whole.find(word)
-    while at >= 0:
-        place = bisect_right(ends, at)
-        yield place
-        at = whole.find(word, ends[place])
+    def _with(self, word: str) -> Iterator[int]:
+        """In which texts a word begins; it may end in the next. None is looked at twice."""
+        at = self._whole.find(word)
+        while at >= 0:
+            place = bisect_right(self._ends, at)
+            yield place
+            at = self._whole.find(word, self._ends[place])
 
 
 def words(text: str) -> list[str]:
@@ -307,6 +308,7 @@ class Phrase:
         return re.compile(f"{first}(?<![0-9a-z]{first}){told.removeprefix(first)}(?![0-9a-z])")
 
 
+@lru_cache(maxsize=1000)
 def phrase(text: str, parts: tuple[str, ...] = PARTS) -> Phrase | None:
     """What a text searches for; None where it holds no letter and no digit. A star at its end asks for beginnings."""
     found = words(text)
