@@ -66,6 +66,8 @@ class Asking:
         return found
 
     def _said(self, request: Request) -> dict[str, Any]:
+        if not request.scope["query_string"]:
+            return dict(request.path_params)
         query = request.query_params
         said: dict[str, Any] = {**query, **request.path_params}
         said.update((name, query.getlist(name)) for name in self._lists if name in query)

@@ -22,7 +22,7 @@ from hansard.db.hot import Foreseen
 from hansard.kit.answers import Json, writer_of
 from hansard.kit.errors import HansardError, Invalid, Malformed, NotAllowed, NotFound, NotSignedIn
 from hansard.kit.routes import Asking, QuickRoute
-from hansard.resources.accounts.keys import find_key_ids
+from hansard.resources.accounts.keys import KeyIds, find_key_ids
 from hansard.resources.accounts.schemas import Caller, Scope
 from hansard.resources.accounts.store import find_caller, foresee_caller
 
@@ -44,8 +44,11 @@ class _EitherHeader(APIKeyHeader):
 
 
 def _either(request: Request) -> str:
+    key = request.headers.get(HEADER)
+    if key:
+        return key
     scheme, bearer = get_authorization_scheme_param(request.headers.get("authorization"))
-    return request.headers.get(HEADER) or (bearer if scheme.lower() == "bearer" else "")
+    return bearer if scheme.lower() == "bearer" else ""
 
 
 SCHEME = "APIKeyHeader"
@@ -62,34 +65,35 @@ async def anybody_or_nobody(request: Request, key: Key) -> Caller | None:
 def _holder(db: Connection, key: str) -> Caller:
     caller = find_caller(db, key)
     if caller is None:
-        _good.discard(hash(key))
+        _good.pop(hash(key), None)
         raise NotSignedIn("This API key is not known here, or it was revoked.")
     if hash(key) not in _good:
-        _note_good(key)
+        _note_good(key, KeyIds(caller.organization_id, caller.key_id))
     return caller
 
 
 # Keys that were good when they were seen last, of each what `hash` makes of it, which is other in every process. What
 # their routes will ask is asked beside the key itself (`_foreseen`). Of any other key nothing is: how long that takes
 # would tell a stranger what there is.
-_good: set[int] = set()
+_good: dict[int, KeyIds] = {}
 _MOST_GOOD = 10_000
 
 
-def _note_good(key: str) -> None:
+def _note_good(key: str, ids: KeyIds) -> None:
     if len(_good) >= _MOST_GOOD:
         _good.clear()
-    _good.add(hash(key))
+    _good[hash(key)] = ids
 
 
 def _foreseen(key: str, more: Callable[[int], Foreseen] | None = None) -> list[Foreseen]:
     """What is going to be asked where somebody shows this key; `more` is given the organization."""
-    ids = find_key_ids(key)
+    known = _good.get(hash(key))
+    ids = known or find_key_ids(key)
     if ids is None:
         return []
     asked = [foresee_caller(ids)]
-    if more and hash(key) in _good:
-        asked.append(more(ids.organization_id))
+    if more and known:
+        asked.append(more(known.organization_id))
     return asked
 
 

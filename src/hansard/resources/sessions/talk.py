@@ -14,7 +14,7 @@ from hansard.resources.sessions.spoken import Message, Spoken, spoken_in
 from hansard.resources.sessions.words import Letters, all_text
 
 _MOST_AT_HAND = 500
-_MOST_BYTES = 16_384  # of a body that is kept: four times a long call, and a hundred kilobytes of text
+_MOST_BYTES = 16_384  # of a body that is kept: eight times one of twenty turns, and some hundred kilobytes of text
 
 
 class Talk:
