@@ -9,6 +9,7 @@ import pytest
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import OperationalError
 
+from hansard.db import writer
 from hansard.db.engine import AlreadyServed, Database, open_database, served
 from hansard.db.health import has_wal_reset_bug
 from hansard.db.migrate import migrate
@@ -199,6 +200,41 @@ def test_the_log_is_moved_into_the_file_and_stays_small(make_settings: Callable[
     database.close()
     assert not (settings.data / "hansard.db-wal").exists()
     assert (settings.data / "hansard.db").stat().st_size > 5_000_000
+
+
+def test_readers_that_are_always_there_do_not_let_the_log_grow(
+    make_settings: Callable[..., Settings], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(writer, "CHECKPOINT_BYTES", 256 * 1024)
+    monkeypatch.setattr(writer, "CHECKPOINT_EVERY_S", 0.0)
+    monkeypatch.setattr(writer, "CHECKPOINT_AGAIN_S", 0.0)
+    monkeypatch.setattr(writer, "LONG_LOG_BYTES", 1024 * 1024)
+    settings = make_settings("sqlite")
+    migrate(settings)
+    database = open_database(settings)
+    log, done = settings.data / "hansard.db-wal", threading.Event()
+
+    def read(rest_s: float) -> None:
+        done.wait(rest_s)
+        while not done.is_set():
+            with database.reading() as db:
+                db.execute(COUNT).scalar_one()
+                done.wait(0.06)
+
+    readers = [threading.Thread(target=read, args=(0.03 * number,)) for number in range(2)]
+    for one in readers:
+        one.start()
+    row = text("INSERT INTO counter (organization_id, name, value) VALUES (7, :name, 1)")
+    longest = 0
+    for number in range(60):
+        rows = [{"name": f"{number}-{n}" + "x" * 2000} for n in range(100)]
+        database.write(7, lambda db, rows=rows: db.execute(row, rows))  # type: ignore[misc]
+        longest = max(longest, log.stat().st_size)
+    done.set()
+    for one in readers:
+        one.join()
+    database.close()
+    assert longest < 3 * 1024 * 1024
 
 
 def test_a_second_server_is_refused(make_settings: Callable[..., Settings]) -> None:

@@ -30,6 +30,8 @@ MOST_PER_COMMIT = 128
 CHECKPOINT_BYTES = 4 * 1024 * 1024
 CHECKPOINT_EVERY_S = 1.0
 CHECKPOINT_AGAIN_S = 0.1  # where a reader was in the way
+LONG_LOG_BYTES = 32 * 1024 * 1024  # which waits for readers to be out of its way,
+WAIT_FOR_READERS_MS = 1000  # for so long
 IDLE_S = 1.0
 MOST_WRITTEN = 10_000  # of what nobody asks for
 
@@ -199,13 +201,17 @@ class Writer:
             return 0
 
     def _checkpoint(self) -> None:
-        """Move the log into the file. A reader in the way makes it do less, which the next one makes up for."""
+        """Move the log into the file. A reader in the way makes it do less, which the next one makes up for.
+
+        One reader after another can be in the way, so a long log waits for those that are. Who comes then is not.
+        """
         if not self._lock:
             return
         with contextlib.suppress(DBAPIError), self._lock.held(), self._engine.connect() as db:
             driver = db.connection.driver_connection
             if driver is not None:
-                driver.execute("PRAGMA busy_timeout=0")
+                wait_ms = WAIT_FOR_READERS_MS if self._wal_bytes() > LONG_LOG_BYTES else 0
+                driver.execute(f"PRAGMA busy_timeout={wait_ms}")
                 driver.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
                 driver.execute("PRAGMA busy_timeout=10000")
 
