@@ -7,7 +7,6 @@ the ordinary way, which says what is wrong.
 """
 
 import asyncio
-import select
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -23,7 +22,6 @@ from hansard.db.hot import Numbered, Rows
 
 MOST_WAITING = 32  # questions under way, whose few kilobytes never fill what the system holds for the other side
 SILENT_S = 5.0
-SOON_S = 0.001  # for which nothing else is done
 SETTINGS = r"-c default_transaction_isolation=repeatable\ read -c default_transaction_read_only=on"
 
 
@@ -65,8 +63,6 @@ class Line:
             speaker.say(asked)
             if speaker.db.pgconn.flush():
                 self.lose()  # the other side does not take what it is asked
-            elif len(self._waiting) == 1:
-                self._hear_soon(question)
         except Error:
             self.lose()
         return await question.waiting
@@ -88,17 +84,7 @@ class Line:
         db.pgconn.nonblocking = 1
         db.pgconn.enter_pipeline_mode()
         self._open, self._socket = Speaker(db), db.fileno()
-        self._soon = select.poll()
-        self._soon.register(self._socket, select.POLLIN)
         asyncio.get_running_loop().add_reader(self._socket, self._hear)
-
-    def _hear_soon(self, question: _Question) -> None:
-        """Hear the answer here, where it comes as soon as that of a file: to wait for it together with all else takes
-        the event loop half as long again. It is waited for so only where nobody else waits.
-        """
-        until = time.monotonic() + SOON_S
-        while not question.waiting.done() and self._soon.poll(1) and time.monotonic() < until:
-            self._hear()
 
     def _hear(self) -> None:
         """Take what the server said; without anybody waiting, that is a farewell."""
