@@ -52,16 +52,16 @@ def hits(talk: Talk, wanted: Sequence[Phrase], started_at: datetime) -> tuple[in
     likely = talk.likely({phrase.words[0] for phrase in wanted})
     found = [(one, text) for one in likely if (text := _first(one, wanted))]
     found.sort(key=lambda each: each[0].began_at)
-    return len(found), [_hit(*one, wanted, talk.turns, started_at) for one in found[:MOST_HITS]]
+    return len(found), [_hit(*one, wanted, talk, started_at) for one in found[:MOST_HITS]]
 
 
-def _hit(one: Spoken, text: Text, wanted: Sequence[Phrase], turns: Sequence[Message], started_at: datetime) -> Hit:
+def _hit(one: Spoken, text: Text, wanted: Sequence[Phrase], talk: Talk, started_at: datetime) -> Hit:
     is_message = isinstance(one, Message)
     at = moment_of(one.began_at)
     if is_message:
-        turn_index = next(place for place, each in enumerate(turns) if each is one)
+        turn_index = talk.places[one.id]
     else:
-        turn_index = bisect_right(turns, one.began_at, key=lambda each: each.began_at) - 1
+        turn_index = bisect_right(talk.turns, one.began_at, key=lambda each: each.began_at) - 1
     snippet, ranges = _snippet(text, wanted)
     return Hit(
         kind="message" if is_message else "tool_call",

@@ -29,6 +29,11 @@ class Talk:
         return sorted([one for one in self.spoken if isinstance(one, Message)], key=lambda one: one.began_at)
 
     @cached_property
+    def places(self) -> dict[str, int]:
+        """Which turn each message is, from 0, by its id."""
+        return {one.id: place for place, one in enumerate(self.turns)}
+
+    @cached_property
     def _letters(self) -> Letters:
         return self._letters_of(with_numbers=False)
 

@@ -350,6 +350,9 @@ def _standing(wanted: Phrase, text: str) -> Iterator[tuple[int, int]]:
 def _standing_in_ascii(wanted: Phrase, text: str) -> Iterator[tuple[int, int]]:
     """A phrase may begin within itself, as `no no` does in `no no no`."""
     told = text.lower()
+    if len(wanted.words) == 1:
+        yield from (one.span() for one in wanted.in_ascii.finditer(told))
+        return
     whole = wanted.in_ascii.search(told)
     while whole:
         for one in _ASCII_WORD.finditer(told, *whole.span()):
