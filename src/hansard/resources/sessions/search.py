@@ -7,7 +7,8 @@ from functools import lru_cache, partial
 from json import dumps
 from typing import Any, NamedTuple
 
-from msgspec.structs import asdict
+from msgspec import Struct, defstruct
+from msgspec.structs import astuple
 from sqlalchemy import (
     ARRAY,
     BigInteger,
@@ -266,12 +267,18 @@ def search_page(db: Connection, organization_id: int, query: Query, now: datetim
     """The same as what its JSON says, without a model for every session."""
     found = find_page(db, organization_id, query, now, page=page, limit=limit)
     found.pop("next")
-    places = [(int(row.session_id), row.timestamp) for row in found["items"]]
-    told = _hits_in(db, organization_id, query, places)
-    found["items"] = items = list(map(asdict, found["items"]))
-    for row, (count, first) in zip(items, told, strict=True):
-        row["hit_count"], row["hits"] = count, first
+    rows = found["items"]
+    told = _hits_in(db, organization_id, query, [(int(row.session_id), row.timestamp) for row in rows])
+    if rows:
+        searched = _searched(rows[0].__struct_fields__)
+        found["items"] = [searched(*astuple(row), *mine) for row, mine in zip(rows, told, strict=True)]
     return found
+
+
+@lru_cache(maxsize=4)
+def _searched(names: tuple[str, ...]) -> type[Struct]:
+    """A row with these columns, how many hits it has and the first of them."""
+    return defstruct("Searched", [*names, "hit_count", "hits"], gc=False)
 
 
 def count_sessions_after(db: Connection, organization_id: int, query: Query, now: datetime, after: int) -> int:
