@@ -15,6 +15,7 @@ from pydantic_core import to_json
 from hansard.resources.sessions.kept import kept
 from hansard.resources.sessions.packing import BUILT_IN, packed, text_of
 from hansard.resources.sessions.spoken import Message, Spoken, spoken_in, spoken_of
+from hansard.resources.sessions.talk import find_talk, read_talk
 from hansard.resources.sessions.words import (
     BETWEEN_TEXTS,
     Entry,
@@ -156,6 +157,19 @@ def test_a_body_is_read_as_its_children_are(seed: int) -> None:
         assert [(one.id, one.at) for one in found] == [(one.id, one.at) for one in expected]
         assert said_in(found) == said_in(expected)
         assert told(found) == told(expected)
+
+
+def test_a_talk_is_at_hand_unless_it_is_long_however_small_it_is_packed() -> None:
+    def body(text: str) -> bytes:
+        one: Child = {"id": "a", "kind": "message", "at": "x", "data": {"role": "user", "text": text}}
+        return packed([kept(one)])
+
+    short, long = body("once is enough"), body("and again " * 100_000)
+    for frame in (short, long):
+        assert len(frame) < 16_384
+        assert len(read_talk(frame, BUILT_IN).turns) == 1
+    assert find_talk(short, BUILT_IN)
+    assert find_talk(long, BUILT_IN) is None
 
 
 def test_a_kind_that_is_new_is_passed_over() -> None:

@@ -14,7 +14,7 @@ from hansard.resources.sessions.spoken import Message, Spoken, spoken_in
 from hansard.resources.sessions.words import Letters, all_text
 
 _MOST_AT_HAND = 500
-_MOST_BYTES = 16_384  # of a body that is kept: eight times one of twenty turns, and some hundred kilobytes of text
+_MOST_BYTES = 65_536  # of the text of a body that is kept: five times one of twenty turns
 
 
 class Talk:
@@ -57,5 +57,6 @@ def find_talk(packed: bytes, dictionary: Dictionary) -> Talk | None:
 
 def read_talk(packed: bytes, dictionary: Dictionary) -> Talk:
     """Read the talk of a body. Raises ZstdError where it is damaged."""
-    talk = Talk(spoken_in(text_of(packed, dictionary)))
-    return _at_hand.keep((packed, dictionary), talk) if len(packed) <= _MOST_BYTES else talk
+    text = text_of(packed, dictionary)
+    talk = Talk(spoken_in(text))
+    return _at_hand.keep((packed, dictionary), talk) if len(text) <= _MOST_BYTES else talk
