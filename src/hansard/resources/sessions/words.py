@@ -26,7 +26,6 @@ PARTS = ("user", "agent", "tool")
 BETWEEN_TEXTS = "\u00a6"  # no word, so no phrase reaches from one text into the next
 _KEY_BYTES = 4
 _MORE = "[0-9a-z]*"  # letters of a word
-_PAYLOAD = ("arguments", "result", "error")
 
 # Written without blanks: Thai and Lao, Tibetan, Burmese, Khmer, kana, Han.
 _WITHOUT_BLANKS = (
@@ -214,13 +213,8 @@ def texts(one: Spoken) -> Iterator[Text]:
     if isinstance(one, Message):
         yield Text(one.data.role, "text", one.data.text)
         return
-    data = read_json(one.data)
-    yield Text("tool", "name", data["name"])
-    for field in _PAYLOAD:
-        found: list[str] = []
-        _find_values(data.get(field), found)
-        for value in found:
-            yield Text("tool", field, value)
+    for field, value in _values(one):
+        yield Text("tool", field, value)
 
 
 def all_text(one: Spoken, *, with_numbers: bool) -> str:
@@ -229,15 +223,18 @@ def all_text(one: Spoken, *, with_numbers: bool) -> str:
     """
     if isinstance(one, Message):
         return one.data.text
-    return " ".join(_values(one)) if with_numbers else str(one.data, "utf-8")
+    return " ".join(value for _, value in _values(one)) if with_numbers else str(one.data, "utf-8")
 
 
-def _values(one: ToolCall) -> list[str]:
+def _values(one: ToolCall) -> Iterator[tuple[str, str]]:
+    """A tool's name and every value of its payload, each behind the field that holds it."""
     data = read_json(one.data)
-    found = [data["name"]]
-    for field in _PAYLOAD:
+    yield "name", data["name"]
+    for field in ("arguments", "result", "error"):
+        found: list[str] = []
         _find_values(data.get(field), found)
-    return found
+        for value in found:
+            yield field, value
 
 
 def _find_values(payload: Any, found: list[str]) -> None:
@@ -266,7 +263,7 @@ def entries(spoken: Iterable[Spoken]) -> list[Entry]:
         if isinstance(one, Message):
             part, told = one.data.role, plain(one.data.text)
         else:
-            part, told = "tool", joined(map(plain, _values(one)))
+            part, told = "tool", joined(plain(value) for _, value in _values(one))
         if _HAS_WORD.search(told):
             made.append(Entry(crc32(one.id.encode()).to_bytes(_KEY_BYTES, "big"), part, told))
     return made
