@@ -82,7 +82,7 @@ function light(element) {
 // Bring an element to where the eye is, unless it is there.
 export function show(element, gently = false) {
   const box = element.getBoundingClientRect();
-  const top = document.getElementById("player").getBoundingClientRect().bottom;
+  const top = Math.max(0, document.getElementById("player").getBoundingClientRect().bottom);
   if (box.top > top && box.bottom < innerHeight * 0.85) return;
   element.scrollIntoView({ block: box.height > innerHeight / 2 ? "start" : "center", behavior: gently && !calm.matches ? "smooth" : "instant" });
 }
