@@ -23,8 +23,10 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
 from hansard.kit.settings import Settings
 from hansard.resources.livekit import traces
 from hansard.resources.livekit import upload as uploads
+from hansard.resources.sessions.intake import DAMAGED
 from hansard.wire import MAX_BYTES
 from tests.conftest import DIALECTS, House
+from tests.damage import damage
 from tests.door import Answer, Door
 from tests.livekit.held import at, unix_s
 from tests.livekit.uploading import (
@@ -112,6 +114,20 @@ def test_audio_that_is_no_sound_costs_nothing_but_itself_and_the_record_says_so(
     assert listen(calls, room) == []
     (event,) = (one["data"] for one in record(calls, room) if one["kind"] == "event")
     assert (event["type"], event["category"]) == ("recording-refused", "recording")
+
+
+def test_what_comes_for_a_damaged_record_is_refused_with_a_sentence(calls: Door, uploads_house: House) -> None:
+    room, other = make_sid(), make_sid()
+    parts = history(room, said())
+    assert send(calls, parts).status == 200
+    (session,) = calls.search(channel_manager_sid=room)
+    damage(uploads_house, calls, session["session_id"])
+    for body in (parts, parts | audio(sound("audio/ogg"))):
+        answer = send(calls, body)
+        assert (answer.status, answer.detail) == (409, DAMAGED)
+    both = request_of([in_room(room, 2, 1), in_room(other, 3, 1)]).SerializeToString()
+    assert refused(send(calls, both, path=TRACES)) == (1, DAMAGED)
+    assert len(spans(calls, other)) == 1
 
 
 @pytest.mark.parametrize("path", [RECORDINGS, LOGS, METRICS, TRACES])

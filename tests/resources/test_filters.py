@@ -159,7 +159,7 @@ def record_of(db: Connection, organization_id: int, abandoned: set[str]) -> list
         facts_of(
             key.id,
             (key.service, key.sid),
-            [dict(one) for one in children],
+            [dict(one) for one in children or ()],
             was_abandoned=key.sid in abandoned,
             has_recording=key.id in heard,
         )

@@ -13,11 +13,10 @@ from statistics import median
 from typing import Any
 
 import pytest
-from sqlalchemy import Connection, update
+from sqlalchemy import Connection
 
 from hansard.db import hot
 from hansard.db.engine import Database
-from hansard.db.tables import body
 from hansard.resources.accounts.store import list_organizations
 from hansard.resources.sessions import backlog as reading
 from hansard.resources.sessions import fulltext, indexing, store
@@ -26,7 +25,6 @@ from hansard.resources.sessions import talk as reading_talks
 from hansard.resources.sessions.backlog import Backlog, add_batch, find_backlog, find_batch, start_walk
 from hansard.resources.sessions.fulltext import Document, count_documents, remove_all_documents, remove_document
 from hansard.resources.sessions.indexing import Indexer, index_all
-from hansard.resources.sessions.intake import add_changes
 from hansard.resources.sessions.kept import kept
 from hansard.resources.sessions.spoken import spoken_of
 from hansard.resources.sessions.store import find_talks, list_children
@@ -649,22 +647,3 @@ def test_an_error_of_the_thread_is_survived(
     settle(house, door)
     assert find(door, "still") == ["E"]
     assert "it will be tried again" in caplog.text
-
-
-def test_a_session_that_cannot_be_read_keeps_no_other_organization_from_being_found(own_house: House) -> None:
-    house = own_house
-    damaged, other = house.door(), house.door()
-    session_id = int(make_session(damaged))
-    settle(house, damaged)
-    mine = damaged.organization_id
-
-    def damage(db: Connection) -> None:
-        db.execute(update(body).where(body.c.organization_id == mine).values(packed=b"nonsense"))
-        add_changes(db, mine, [session_id])
-
-    house.database.write(mine, damage)
-    for sid in ("A", "B"):
-        make_session(other, sid=sid)
-        settle(house, other)
-    assert sorted(find(other, "appointment")) == ["A", "B"]
-    assert backlog(house, damaged).count

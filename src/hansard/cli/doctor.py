@@ -23,16 +23,18 @@ from hansard.resources.sessions.dictionaries import count_bodies, list_dictionar
 from hansard.resources.sessions.fulltext import count_documents
 from hansard.resources.sessions.packing import BUILT_IN
 from hansard.resources.sessions.recordings import count_recordings, list_blobs
-from hansard.resources.sessions.store import count_sessions
+from hansard.resources.sessions.store import count_sessions, list_damaged, list_keys_after
 
 Finding = tuple[str, str]
+_SESSIONS_AT_ONCE = 500
 
 
 @click.command()
+@click.option("--records", "with_records", is_flag=True, help="Read the record of every session, too.")
 @with_settings()
-def doctor(sourced: Sourced) -> None:
+def doctor(sourced: Sourced, with_records: bool) -> None:
     """Look at the database and say what is well and what is not; ends with 1 when something is broken."""
-    findings = [_hansard(), *_sqlite(sourced.settings), *_storage(sourced.settings)]
+    findings = [_hansard(), *_sqlite(sourced.settings), *_storage(sourced.settings, with_records=with_records)]
     for state, sentence in findings:
         click.echo(f"{state:7} {sentence}")
     if any(state == "broken" for state, _ in findings):
@@ -59,7 +61,7 @@ def _sqlite(settings: Settings) -> Iterator[Finding]:
         yield "well", f"SQLite {sqlite3.sqlite_version}."
 
 
-def _storage(settings: Settings) -> Iterator[Finding]:
+def _storage(settings: Settings, *, with_records: bool) -> Iterator[Finding]:
     if not settings.database_url:
         file = settings.data / FILE_NAME
         if not file.exists():
@@ -70,10 +72,13 @@ def _storage(settings: Settings) -> Iterator[Finding]:
         database = open_database(settings)
         with database.reading() as db:
             yield from _contents(db, database)
-            if revision_of(db) == newest_revision():
+            is_newest = revision_of(db) == newest_revision()
+            if is_newest:
                 yield from _bodies(db)
                 yield from _search(db)
                 yield from _recordings(db, settings)
+        if is_newest and with_records:
+            yield from _records(database)
         database.close()
     except Exception as error:
         yield "broken", f"The database cannot be read: {str(error).splitlines()[0]}"
@@ -112,6 +117,26 @@ def _bodies(db: Connection) -> Iterator[Finding]:
         if missing:
             count = sum(used[packing].bodies for packing in missing)
             yield "broken", f"{count} sessions of {one.name!r} cannot be read: their dictionary is missing."
+
+
+def _records(database: Database) -> Iterator[Finding]:
+    """Whether what every record says is what was stored, by its checksum; the next few in a view of their own."""
+    with database.reading() as db:
+        organizations = list_organizations(db)
+    for one in organizations:
+        count, last, damaged = 0, 0, list[int]()
+        while True:
+            with database.reading() as db:
+                ids = [key.id for key in list_keys_after(db, one.id, last, _SESSIONS_AT_ONCE)]
+                if not ids:
+                    break
+                damaged += list_damaged(db, one.id, ids)
+            count, last = count + len(ids), ids[-1]
+        if damaged:
+            numbers = ", ".join(map(str, damaged))
+            yield "broken", f"The records of these sessions of {one.name!r} are damaged: {numbers}."
+        else:
+            yield "well", f"Of {count} sessions of {one.name!r} no record is damaged."
 
 
 def _search(db: Connection) -> Iterator[Finding]:

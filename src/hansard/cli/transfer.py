@@ -127,30 +127,38 @@ def _parsed(line: bytes) -> Any:
 def export(sourced: Sourced, output: str, format_: str, organization: str) -> None:  # noqa: ARG001 - one format so far
     """Write every event of an organization, one JSON object a line, session after session.
 
-    `hansard import` takes it back whole. Started again with the same file after an interruption, it goes on.
+    `hansard import` takes it back whole. Started again with the same file after an interruption, it goes on. Sessions
+    whose records are damaged are left out and named at the end; it then ends with 1.
     """
     with opened(sourced.settings) as database, _target(output) as (stream, place):
         mine = organization_named(database, organization).id
-        count = _export(database, mine, stream, place)
+        count, damaged = _export(database, mine, stream, place)
         place.forget()
     click.echo(f"{count} sessions written.", err=True)
+    if damaged:
+        numbers = ", ".join(map(str, damaged))
+        raise click.ClickException(f"The records of these sessions are damaged and were left out: {numbers}.")
 
 
-def _export(database: Database, mine: int, stream: BinaryIO, place: "_Place") -> int:
+def _export(database: Database, mine: int, stream: BinaryIO, place: "_Place") -> tuple[int, list[int]]:
+    """Give how many sessions were written, and the ids of those that could not be read."""
     with database.reading() as db:
         total = count_sessions(db, mine, after=place.line)
-    count = 0
+    count, damaged = 0, list[int]()
     with _progress("exporting", total, 0) as advance:
         while True:
             with database.reading() as db:
                 keys = list_keys_after(db, mine, place.line, _SESSIONS_AT_ONCE)
                 if not keys:
-                    return count
+                    return count, damaged
                 for key, children in list_records(db, mine, keys):
+                    if children is None:
+                        damaged.append(key.id)
+                        continue
+                    count += 1
                     for child in children:
                         stream.write(to_json(Event(**child, session={"service": key.service, "sid": key.sid})) + b"\n")
             stream.flush()
-            count += len(keys)
             advance(len(keys))
             place.remember(offset=stream.tell() if place.file else 0, line=keys[-1].id)
 

@@ -8,7 +8,7 @@ from sqlalchemy import Connection
 
 from hansard.kit.precedence import working
 from hansard.resources.ingest.validation import Checked
-from hansard.resources.sessions.intake import Intake, add_told
+from hansard.resources.sessions.intake import DAMAGED, Intake, add_told
 from hansard.resources.sessions.kept import Told
 from hansard.wire import MAX_EVENTS, Receipt, Rejection, SessionRef
 
@@ -65,12 +65,16 @@ def _taken(db: Connection, organization_id: int, requests: Sequence[Sent]) -> li
 
 
 def receipt(given: Checked, intake: Intake) -> Receipt:
-    """The answer; an event whose id is taken by another content is rejected, and the first stays."""
+    """The answer; an event whose id is taken by another content is rejected, and the first stays.
+
+    So is one of a session whose record is damaged: there will never be a better moment for it.
+    """
     conflicts = [_conflict(given.places[place], given.events[place]) for place in intake.conflicts]
+    damaged = [_damaged(given.places[place], given.events[place]) for place in intake.damaged]
     return Receipt(
         accepted=len(intake.accepted),
         duplicates=len(intake.duplicates),
-        rejected=sorted([*given.rejected, *conflicts], key=lambda one: one["index"]),
+        rejected=sorted([*given.rejected, *conflicts, *damaged], key=lambda one: one["index"]),
         sessions=_sessions(intake),
     )
 
@@ -78,6 +82,10 @@ def receipt(given: Checked, intake: Intake) -> Receipt:
 def _conflict(index: int, one: Told) -> Rejection:
     sentence = f"id: {one.id!r} is taken in this session by an event with other content; the first is kept."
     return Rejection(index=index, id=one.id, error=sentence)
+
+
+def _damaged(index: int, one: Told) -> Rejection:
+    return Rejection(index=index, id=one.id, error=f"session: {DAMAGED}")
 
 
 def _sessions(intake: Intake) -> list[SessionRef]:

@@ -24,7 +24,7 @@ from hansard.kit.listing import (
     same_word,
 )
 from hansard.resources.labels.schemas import SessionLabel, SessionLabelCreate
-from hansard.resources.sessions.intake import add_events
+from hansard.resources.sessions.intake import add_event
 from hansard.wire import Event, instant_of
 
 COLUMNS: Columns = {
@@ -59,7 +59,7 @@ def get_label(db: Connection, organization_id: int, label_id: int) -> SessionLab
 def add_label(
     db: Connection, organization_id: int, made: SessionLabelCreate, now: datetime, idle: timedelta
 ) -> SessionLabel:
-    """Label a session; it is shown with this label if no human's is newer. Raises NotFound.
+    """Label a session; it is shown with this label if no human's is newer. Raises NotFound, Conflict.
 
     Labels are never changed: a correction, and the same label sent twice, is a new one.
     """
@@ -76,7 +76,7 @@ def add_label(
         at=instant_of(now),
         data=made.model_dump(exclude={"session_id"}),
     )
-    (label_id,) = add_events(db, organization_id, [one], now, idle).label_ids
+    (label_id,) = add_event(db, organization_id, one, now, idle).label_ids
     return get_label(db, organization_id, label_id)
 
 

@@ -11,6 +11,7 @@ from starlette.datastructures import UploadFile
 
 from hansard.db.access import Now, Storage
 from hansard.kit.body import encoding_of, inflated, received
+from hansard.kit.errors import Conflict
 from hansard.kit.otlp import PROTOBUF, trace_answer
 from hansard.resources.livekit import logs, traces
 from hansard.resources.livekit.access import Uploader
@@ -20,7 +21,7 @@ from hansard.resources.livekit.otlp import logs_answer, metrics_answer
 from hansard.resources.livekit.retry import Retried
 from hansard.resources.livekit.upload import parts_of, upload_of
 from hansard.resources.sessions.access import Idle
-from hansard.resources.sessions.intake import Intake, add_events
+from hansard.resources.sessions.intake import DAMAGED, Intake, add_events
 from hansard.resources.sessions.recordings import Sound
 from hansard.wire import MAX_BYTES, Event
 
@@ -43,7 +44,7 @@ async def add_upload(
             events += [] if sound else [refused_audio(upload, events[0])]
     finally:
         await parts.close()
-    intake = await _write(storage, organization_id, events, now, idle, sound)
+    intake = _whole(await _write(storage, organization_id, events, now, idle, sound))
     if sound:
         request.app.state.listener.wake(organization_id)
     return {
@@ -59,7 +60,7 @@ async def add_logs(request: Request, storage: Storage, organization_id: Uploader
     body = await _body(request)
     found = await run_in_threadpool(logs.read, body)
     if found.events:
-        await _write(storage, organization_id, found.events, now, idle)
+        _whole(await _write(storage, organization_id, found.events, now, idle))
     return Response(logs_answer(found.left), media_type=PROTOBUF)
 
 
@@ -80,7 +81,8 @@ async def add_traces(request: Request, storage: Storage, organization_id: Upload
     found = await run_in_threadpool(traces.read, body)
     intake = await _write(storage, organization_id, found.events, now, idle)
     conflicts = [traces.taken(found.events[place]) for place in intake.conflicts]
-    return Response(trace_answer([*found.refused, *conflicts]).SerializeToString(), media_type=PROTOBUF)
+    damaged = [DAMAGED for _ in intake.damaged]
+    return Response(trace_answer([*found.refused, *conflicts, *damaged]).SerializeToString(), media_type=PROTOBUF)
 
 
 async def _body(request: Request, most: int = MAX_BYTES) -> bytes:
@@ -98,6 +100,13 @@ async def _write(
 ) -> Intake:
     work = partial(_add, organization_id=organization_id, events=events, now=now, idle=idle, sound=sound)
     return await asyncio.wrap_future(storage.writer.submit(organization_id, work))
+
+
+def _whole(intake: Intake) -> Intake:
+    """What became of events that belong together. Raises Conflict where the record of their session is damaged."""
+    if intake.damaged:
+        raise Conflict(DAMAGED)
+    return intake
 
 
 def _add(

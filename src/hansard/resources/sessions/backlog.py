@@ -80,35 +80,38 @@ def find_batch(db: Connection, organization_id: int) -> Batch | None:
         return Batch(None, after, ())
     changes = list_changes_after(db, organization_id, before.seq, _MOST_CHANGES)
     if changes:
-        documents = _documents(db, organization_id, list(dict.fromkeys(one.session_id for one in changes)))
-        read = {one.session_id for one in documents}
-        whole = next((place for place, one in enumerate(changes) if one.session_id not in read), len(changes))
+        ids, documents = _documents(db, organization_id, list(dict.fromkeys(one.session_id for one in changes)))
+        is_read = set(ids).__contains__
+        whole = next((place for place, one in enumerate(changes) if not is_read(one.session_id)), len(changes))
         is_last = whole == len(changes) < _MOST_CHANGES and before.walk is None
         return Batch(before, replace(before, seq=changes[whole - 1].seq), documents, is_last)
     if before.walk is None:
         return None
     ids = _ids_below(db, organization_id, before.walk)
-    documents = _documents(db, organization_id, ids)
-    return Batch(before, replace(before, walk=documents[-1].session_id if documents else None), documents)
+    read, documents = _documents(db, organization_id, ids)
+    return Batch(before, replace(before, walk=read[-1] if read else None), documents)
 
 
-def _documents(db: Connection, organization_id: int, ids: Sequence[int]) -> list[Document]:
-    """The first of these sessions, one at least and as many as one write can take; those removed have no words.
+def _documents(db: Connection, organization_id: int, ids: Sequence[int]) -> tuple[Sequence[int], list[Document]]:
+    """The first of these sessions, one at least and as many as one write can take, and their words.
+
+    Those removed have none; of one whose record is damaged the index keeps the words it has.
 
     In one turn: while another thread has it, the view of the database would stay open, and the log could not be moved
     into the file.
     """
     made: list[Document] = []
-    count = 0
+    count = stop = 0
     with working():
         for start in range(0, min(len(ids), _MOST_SESSIONS), _AT_ONCE):
-            some = ids[start : start + _AT_ONCE]
-            spoken = find_spoken(db, organization_id, some)
-            made += [_document(number, spoken[number]) for number in some]
-            count += sum(map(len, chain.from_iterable(one.columns for one in made[start:])))
+            stop = start + _AT_ONCE
+            spoken = find_spoken(db, organization_id, ids[start:stop]).items()
+            some = [_document(number, said) for number, said in spoken if said is not None]
+            made += some
+            count += sum(map(len, chain.from_iterable(one.columns for one in some)))
             if count >= _MOST_CHARACTERS:
                 break
-    return made
+    return ids[:stop], made
 
 
 def _document(number: int, spoken: Sequence[Spoken]) -> Document:

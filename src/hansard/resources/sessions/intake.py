@@ -19,6 +19,7 @@ from sqlalchemy import Connection, Table, bindparam, delete, or_, select, update
 from hansard.db.counters import next_numbers
 from hansard.db.hot import insert_rows, upsert_rows
 from hansard.db.tables import body, change, child, event, label, session
+from hansard.kit.errors import Conflict
 from hansard.kit.precedence import give_way
 from hansard.resources.sessions.dictionaries import get_newest_dictionary
 from hansard.resources.sessions.header import (
@@ -43,6 +44,7 @@ from hansard.resources.sessions.traits import TRAIT_KINDS, Trait, metadata_trait
 from hansard.resources.sessions.turns import json_text
 from hansard.wire import SESSION_KINDS, UNLISTED, Event, moment_of
 
+DAMAGED = "The record of this session is damaged: nothing can be added to it."
 _Sent = dict[Named, list[int]]  # where in the batch the events of each session are
 
 
@@ -53,13 +55,14 @@ class Intake:
     accepted: list[int] = field(default_factory=list)
     duplicates: list[int] = field(default_factory=list)
     conflicts: list[int] = field(default_factory=list)
+    damaged: list[int] = field(default_factory=list)  # events of sessions whose records cannot be read
     session_ids: dict[Named, int] = field(default_factory=dict)
     label_ids: list[int] = field(default_factory=list)
 
     def part(self, start: int, stop: int, names: Iterable[Named]) -> "Intake":
         """What became of the events from this place up to that one, which told of these sessions."""
         made = Intake(session_ids={name: self.session_ids[name] for name in names})
-        for name in ("accepted", "duplicates", "conflicts"):
+        for name in ("accepted", "duplicates", "conflicts", "damaged"):
             places = getattr(self, name)
             mine = places[bisect_left(places, start) : bisect_left(places, stop)]
             setattr(made, name, [place - start for place in mine])
@@ -73,6 +76,7 @@ class _Draft:
     row: dict[str, Any]
     before: dict[str, Any] | None  # the row as it is stored; None for a new session
     known: dict[str, Kept]  # of the stored children, all or as many as the batch makes it necessary to know
+    is_damaged: bool = False  # whether these cannot be read
     fresh: dict[str, Kept] = field(default_factory=dict)
     fresh_by_kind: dict[str, list[Kept]] = field(default_factory=lambda: defaultdict(list))
     head: Header = field(default_factory=Header)
@@ -112,10 +116,18 @@ def add_events(db: Connection, organization_id: int, events: Sequence[Event], no
     """Add checked events to their sessions, founding those that are new.
 
     An event whose id the session has already is a duplicate when its content is the same, else a conflict: the
-    first stays. `idle` is how long a messaging conversation stays open. The transaction must hold the
-    organization (`Database.write` does).
+    first stays. To a session whose record is damaged nothing is added. `idle` is how long a messaging conversation
+    stays open. The transaction must hold the organization (`Database.write` does).
     """
     return add_told(db, organization_id, [told(one) for one in events], now, idle)
+
+
+def add_event(db: Connection, organization_id: int, event: Event, now: datetime, idle: timedelta) -> Intake:
+    """The same of a single event that must not be left out. Raises Conflict where the session's record is damaged."""
+    intake = add_events(db, organization_id, [event], now, idle)
+    if intake.damaged:
+        raise Conflict(DAMAGED)
+    return intake
 
 
 def add_told(db: Connection, organization_id: int, events: Sequence[Told], now: datetime, idle: timedelta) -> Intake:
@@ -128,12 +140,15 @@ def add_told(db: Connection, organization_id: int, events: Sequence[Told], now: 
     newest = cache(partial(get_newest_dictionary, db, organization_id))
     for name, draft in drafts.items():
         give_way()
+        if draft.is_damaged:
+            intake.damaged += sent[name]
+            continue
         _sort_in(draft, events, sent[name], intake)
         if draft.fresh:
             _fold(draft, now)
         if draft.fresh and draft.row["ended_at"]:
             _pack(draft, newest())
-    for places in (intake.accepted, intake.duplicates, intake.conflicts):
+    for places in (intake.accepted, intake.duplicates, intake.conflicts, intake.damaged):
         places.sort()
     intake.session_ids = {name: draft.id for name, draft in drafts.items()}
     touched = [draft for draft in drafts.values() if draft.fresh]
@@ -170,7 +185,8 @@ def _drafts(
         name: _Draft(
             row=dict(rows[name]) if name in rows else _new_row(organization_id, next(numbers), name, now),
             before=rows.get(name),
-            known=known.get(name, {}),
+            known=known.get(name) or {},
+            is_damaged=name in known and known[name] is None,
         )
         for name in sent
     }
@@ -209,14 +225,17 @@ def _new_row(organization_id: int, number: int, name: Named, now: datetime) -> d
 
 def _known(
     db: Connection, organization_id: int, rows: dict[Named, dict[str, Any]], events: Sequence[Told], sent: _Sent
-) -> dict[Named, dict[str, Kept]]:
-    """Stored children by id: all of an ended session and of one that ends now, else the few that can matter."""
+) -> dict[Named, dict[str, Kept] | None]:
+    """Stored children by id: all of an ended session and of one that ends now, else the few that can matter.
+
+    None where the record is damaged.
+    """
     mine = {name: [events[place] for place in sent[name]] for name in rows}
     ended = [row["id"] for row in rows.values() if row["ended_at"] is not None]
     ends = {name for name, some in mine.items() if any(one.kind == "session.end" for one in some)}
     ending = [row["id"] for name, row in rows.items() if name in ends and row["ended_at"] is None]
     running = [row["id"] for row in rows.values() if row["id"] not in {*ended, *ending}]
-    found: dict[int, list[Kept]] = {}
+    found: dict[int, list[Kept] | None] = {}
     if ended:
         found |= find_kept_bodies(db, organization_id, ended)
     if ending:
@@ -225,7 +244,8 @@ def _known(
         sent_ids = {one.id for some in mine.values() for one in some}
         can_matter = or_(child.c.id.in_(sent_ids), child.c.kind.in_(SESSION_KINDS))
         found |= find_kept_rows(db, organization_id, running, can_matter)
-    return {name: {one.id: one for one in found[row["id"]]} for name, row in rows.items()}
+    stored = {name: found[row["id"]] for name, row in rows.items()}
+    return {name: None if some is None else {one.id: one for one in some} for name, some in stored.items()}
 
 
 def _fold(draft: _Draft, now: datetime) -> None:

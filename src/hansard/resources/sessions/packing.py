@@ -3,7 +3,8 @@
 The body is their JSON in columns: all ids, all kinds, all instants, and the data of each kind, which takes a sixth
 less than child after child. It is packed with zstd and a dictionary of what every session repeats. A dictionary, once
 used, is never changed: its number stands beside the body, and a new one gets a new number. One is built in; the others
-are trained on an organization's own sessions (`training.py`) and kept in the database (`dictionaries.py`).
+are trained on an organization's own sessions (`training.py`) and kept in the database (`dictionaries.py`). A body ends
+with a checksum of its text: of the bits that a disk may turn round in it, most would otherwise only say something else.
 """
 
 import hashlib
@@ -24,7 +25,10 @@ if sys.version_info >= (3, 14):
 else:
     from backports import zstd
 
-_LEVEL = 3
+_OPTIONS: dict[int, int] = {
+    zstd.CompressionParameter.compression_level: 3,
+    zstd.CompressionParameter.checksum_flag: 1,
+}
 _TRAINED = 1 << 30  # and above: numbers of trained dictionaries; those of built-in ones are small
 
 _DICTIONARIES = {
@@ -55,6 +59,10 @@ _DICTIONARIES = {
 }
 
 
+class Unreadable(Exception):
+    """A body whose bytes are not those that were packed."""
+
+
 class Dictionary:
     """What bodies are packed with, and its number. Made once and used by any number of threads.
 
@@ -68,20 +76,26 @@ class Dictionary:
 
     @cached_property
     def _compressor(self) -> zstd.ZstdCompressor:
-        return zstd.ZstdCompressor(level=_LEVEL, zstd_dict=self._dictionary.as_digested_dict)
+        return zstd.ZstdCompressor(options=_OPTIONS, zstd_dict=self._dictionary.as_digested_dict)
 
     def compressed(self, text: bytes) -> bytes:
         """A frame that only this dictionary opens; the same text always gives the same bytes."""
         return self._compressor.compress(text, zstd.ZstdCompressor.FLUSH_FRAME)
 
     def decompressed(self, frame: bytes) -> bytes:
-        """The text of a frame. Raises ZstdError where it is damaged."""
-        return zstd.decompress(frame, zstd_dict=self._dictionary)
+        """The text of a frame. Raises Unreadable."""
+        try:
+            return zstd.decompress(frame, zstd_dict=self._dictionary)
+        except zstd.ZstdError as error:
+            raise Unreadable(str(error)) from None
 
 
 def unpacked_bytes(frame: bytes) -> int | None:
-    """How long the text of a frame is; None where that is not said. Raises ZstdError where it is damaged."""
-    return zstd.get_frame_info(frame).decompressed_size
+    """How long the text of a frame is; None where that is not said."""
+    try:
+        return zstd.get_frame_info(frame).decompressed_size
+    except zstd.ZstdError:
+        return None
 
 
 BUILT_IN = Dictionary(1, _DICTIONARIES[1])
@@ -134,7 +148,7 @@ def _in_columns(children: Iterable[Kept]) -> bytes:
 
 
 def text_of(frame: bytes, dictionary: Dictionary) -> bytes:
-    """The text of a body, in columns. Raises ZstdError where it is damaged."""
+    """The text of a body, in columns. Raises Unreadable."""
     text = dictionary.decompressed(frame)
     if not text.startswith(b"["):
         return text

@@ -11,7 +11,7 @@ from hansard.db.counters import next_numbers
 from hansard.db.tables import recording, session
 from hansard.kit.blobs import Blob
 from hansard.kit.errors import Conflict, NotFound
-from hansard.resources.sessions.intake import add_changes, add_events
+from hansard.resources.sessions.intake import add_changes, add_event
 from hansard.wire import Event, SessionKey, instant_of
 
 State = Literal["waiting", "ready", "unreadable"]
@@ -109,13 +109,14 @@ def add_recording(
 ) -> Recording:
     """Add a recording, whose bytes must be on disk, to its session, founding that where nobody has told of it yet.
 
-    The same name and bytes again are the recording that is there. Raises Conflict for other bytes under the name.
+    The same name and bytes again are the recording that is there. Raises Conflict for other bytes under the name,
+    and where the session's record is damaged.
     The recording is told in the record too, as metadata; that neither reopens a session nor makes it longer.
     """
     known = find_recording(db, organization_id, key, sound)
     if known:
         return known
-    told = add_events(db, organization_id, [_event(key, sound, now)], now, idle)
+    told = add_event(db, organization_id, _event(key, sound, now), now, idle)
     (session_id,) = told.session_ids.values()
     (number,) = next_numbers(db, organization_id, "recording", 1)
     row = {

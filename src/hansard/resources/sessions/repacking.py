@@ -14,7 +14,7 @@ from hansard.resources.sessions.dictionaries import (
     list_unused,
     remove_dictionaries,
 )
-from hansard.resources.sessions.packing import text_of
+from hansard.resources.sessions.packing import Unreadable, text_of
 
 _AT_ONCE = 250
 _MOST_BYTES_AT_ONCE = 2_000_000  # packed; so many are written in a fraction of a second
@@ -72,14 +72,20 @@ def _others(database: Database, organization_id: int, after: int) -> list[int]:
 
 
 def _repack(db: Connection, organization_id: int, ids: Sequence[int]) -> list[tuple[int, int]]:
-    """Pack these bodies anew; give for each what it took and takes. The transaction must hold the organization."""
+    """Pack these bodies anew; give for each what it took and takes. What is damaged is left as it is.
+
+    The transaction must hold the organization.
+    """
     newest = get_newest_dictionary(db, organization_id)
     asked = select(body.c.session_id, body.c.packing, body.c.packed).where(
         body.c.organization_id == organization_id, body.c.session_id.in_(ids), body.c.packing != newest.packing
     )
     rows, sizes = [], []
     for row in db.execute(asked).all():
-        frame = newest.compressed(text_of(row.packed, get_dictionary(db, organization_id, row.packing)))
+        try:
+            frame = newest.compressed(text_of(row.packed, get_dictionary(db, organization_id, row.packing)))
+        except Unreadable:
+            continue
         rows.append({"key": row.session_id, "packing": newest.packing, "packed": frame})
         sizes.append((len(row.packed), len(frame)))
     if rows:

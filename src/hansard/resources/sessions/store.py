@@ -1,8 +1,9 @@
 """All SQL that reads sessions. What writes them is in `intake.py`."""
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+import logging
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, TypeVar
 
 from msgspec.structs import asdict
 from pydantic_core import from_json
@@ -12,7 +13,7 @@ from hansard.db.access import takes_long
 from hansard.db.hot import Foreseen, first_row, rows_among, rows_by_id
 from hansard.db.tables import Shown, body, change, child, session, snapshot
 from hansard.kit.answers import Json, part, written
-from hansard.kit.errors import Invalid, NotFound
+from hansard.kit.errors import Damaged, Invalid, NotFound
 from hansard.kit.ids import find_id
 from hansard.kit.listing import (
     Asked,
@@ -33,7 +34,14 @@ from hansard.kit.listing import (
 )
 from hansard.resources.sessions.dictionaries import get_dictionary
 from hansard.resources.sessions.kept import Kept, child_of, read_again
-from hansard.resources.sessions.packing import Dictionary, kept_in, text_of, unpacked, unpacked_bytes
+from hansard.resources.sessions.packing import (
+    Dictionary,
+    Unreadable,
+    children_in,
+    kept_in,
+    text_of,
+    unpacked_bytes,
+)
 from hansard.resources.sessions.parties import of_party
 from hansard.resources.sessions.paths import Needs, Path, asking_only, choose_path, counting, read_by
 from hansard.resources.sessions.schemas import Session
@@ -41,6 +49,9 @@ from hansard.resources.sessions.spoken import SPOKEN_KINDS, Spoken, spoken_in, s
 from hansard.resources.sessions.talk import Talk, find_talk, read_talk
 from hansard.resources.sessions.totals import count_all, count_seen_as
 from hansard.wire import Child
+
+T = TypeVar("T")
+_log = logging.getLogger("hansard")
 
 # The join of the list keeps one organization's snapshots with its sessions.
 SNAPSHOT_OF = and_(snapshot.c.organization_id == session.c.organization_id, snapshot.c.id == session.c.snapshot_id)
@@ -270,13 +281,15 @@ def foresee_children(organization_id: int, session_id: int) -> Foreseen:
 
 
 def get_record(db: Connection, organization_id: int, session_id: int) -> Json:
-    """A session whole, as the JSON of a `SessionRecord`: what is stored as JSON goes out as it is. Raises NotFound."""
+    """A session whole, as the JSON of a `SessionRecord`: what is stored as JSON goes out as it is. Raises NotFound,
+    Damaged.
+    """
     row = _get_row(db, _STORED, organization_id, session_id)
     metadata, packing, packed = (row.pop(name) for name in ("metadata", "packing", "packed"))
     if packed is None:
         events = _rows(db, organization_id, [session_id])[session_id]
     else:
-        events = kept_in(text_of(packed, get_dictionary(db, organization_id, packing)))
+        events = kept_in(_text(session_id, packed, get_dictionary(db, organization_id, packing)))
     return written({"session": row, "metadata": part(metadata or "{}"), "events": events})
 
 
@@ -330,11 +343,12 @@ def _row(db: Connection, organization_id: int, session_id: int, asked: Select[An
 def list_children(db: Connection, organization_id: int, session_id: int) -> list[Child]:
     """Everything that happened in a session, in the order of the record: from its body, or its rows while it runs.
 
-    Raises NotFound.
+    Raises NotFound, Damaged.
     """
     found = first_row(db, _BODY, {"mine": organization_id, "id": session_id})
     if found:
-        return unpacked(found["packed"], get_dictionary(db, organization_id, found["packing"]))
+        dictionary = get_dictionary(db, organization_id, found["packing"])
+        return children_in(_text(session_id, found["packed"], dictionary))
     _row(db, organization_id, session_id, select(session.c.id))
     return find_rows(db, organization_id, [session_id])[session_id]
 
@@ -344,31 +358,40 @@ _BODY = select(body.c.packing, body.c.packed).where(
 )
 
 
-def find_children(db: Connection, organization_id: int, ids: Sequence[int]) -> dict[int, list[Child]]:
-    """The children of each of these sessions."""
-    found = find_bodies(db, organization_id, ids)
+def find_children(db: Connection, organization_id: int, ids: Sequence[int]) -> dict[int, list[Child] | None]:
+    """The children of each of these sessions; None where its record is damaged."""
+    found = _read_bodies(db, organization_id, ids, children_in)
     running = [number for number in ids if number not in found]
-    return found | find_rows(db, organization_id, running) if running else found
+    return {**found, **find_rows(db, organization_id, running)} if running else found
 
 
-def find_spoken(db: Connection, organization_id: int, ids: Sequence[int]) -> dict[int, list[Spoken]]:
-    """What was said and done in each of these sessions, in the order of the record: none where there is no session."""
-    bodies = _packed(db, organization_id, ids)
-    found = {number: spoken_in(text_of(packed, dictionary)) for number, packed, dictionary in bodies}
-    return found | _find_spoken_rows(db, organization_id, [number for number in ids if number not in found])
+def find_spoken(db: Connection, organization_id: int, ids: Sequence[int]) -> dict[int, list[Spoken] | None]:
+    """What was said and done in each of these sessions, in the order of the record: none where there is no session, and
+    None where its record is damaged.
+    """
+    found = _read_bodies(db, organization_id, ids, spoken_in)
+    return {**found, **_find_spoken_rows(db, organization_id, [number for number in ids if number not in found])}
 
 
 def find_talks(db: Connection, organization_id: int, ids: Sequence[int]) -> dict[int, Talk]:
-    """The same for searches."""
+    """The same for searches, which find no places in a record that is damaged."""
     bodies = {number: (packed, dictionary) for number, packed, dictionary in _packed(db, organization_id, ids)}
     found = {number: talk for number, body in bodies.items() if (talk := find_talk(*body))}
     unread = {number: body for number, body in bodies.items() if number not in found}
     unread_bytes = sum(unpacked_bytes(packed) or _SOON_READ for packed, _ in unread.values())
     if len(bodies) < len(ids) or unread_bytes > _SOON_READ:
         takes_long(db)
-    found |= {number: read_talk(*body) for number, body in unread.items()}
+    found |= {number: _read_talk(number, *body) for number, body in unread.items()}
     running = _find_spoken_rows(db, organization_id, [number for number in ids if number not in found])
     return found | {number: Talk(spoken) for number, spoken in running.items()}
+
+
+def _read_talk(number: int, packed: bytes, dictionary: Dictionary) -> Talk:
+    try:
+        return read_talk(packed, dictionary)
+    except Unreadable:
+        _log.error("%s", _damaged(number))
+        return Talk([])
 
 
 def _find_spoken_rows(db: Connection, organization_id: int, ids: Sequence[int]) -> dict[int, list[Spoken]]:
@@ -376,15 +399,40 @@ def _find_spoken_rows(db: Connection, organization_id: int, ids: Sequence[int]) 
     return {number: list(spoken_of(children)) for number, children in rows.items()}
 
 
-def find_bodies(db: Connection, organization_id: int, ids: Sequence[int]) -> dict[int, list[Child]]:
-    """The children of those of these sessions that have ended."""
-    return {number: unpacked(packed, dictionary) for number, packed, dictionary in _packed(db, organization_id, ids)}
+def find_kept_bodies(db: Connection, organization_id: int, ids: Sequence[int]) -> dict[int, list[Kept] | None]:
+    """The children of those of these sessions that have ended, as intake takes them; None where one is damaged."""
+    return _read_bodies(db, organization_id, ids, lambda text: list(map(read_again, kept_in(text))))
 
 
-def find_kept_bodies(db: Connection, organization_id: int, ids: Sequence[int]) -> dict[int, list[Kept]]:
-    """The children of those of these sessions that have ended, as intake takes them."""
-    found = _packed(db, organization_id, ids)
-    return {number: list(map(read_again, kept_in(text_of(packed, one)))) for number, packed, one in found}
+def list_damaged(db: Connection, organization_id: int, ids: Sequence[int]) -> list[int]:
+    """Those of these sessions whose records cannot be read."""
+    return [number for number, what in _read_bodies(db, organization_id, ids, bool).items() if what is None]
+
+
+def _read_bodies(
+    db: Connection, organization_id: int, ids: Sequence[int], fold: Callable[[bytes], T]
+) -> dict[int, T | None]:
+    """What `fold` makes of the text of each body; None where that is damaged, which is said in the log."""
+    found: dict[int, T | None] = {}
+    for session_id, packed, dictionary in _packed(db, organization_id, ids):
+        try:
+            found[session_id] = fold(_text(session_id, packed, dictionary))
+        except Damaged as error:
+            _log.error("%s", error.sentence)
+            found[session_id] = None
+    return found
+
+
+def _text(number: int, packed: bytes, dictionary: Dictionary) -> bytes:
+    """The text of the body of a session. Raises Damaged."""
+    try:
+        return text_of(packed, dictionary)
+    except Unreadable:
+        raise Damaged(_damaged(number)) from None
+
+
+def _damaged(number: int) -> str:
+    return f"The record of session {number} is damaged: its bytes are not those that were stored."
 
 
 def _packed(db: Connection, organization_id: int, ids: Sequence[int]) -> Iterator[tuple[int, bytes, Dictionary]]:
@@ -446,8 +494,8 @@ def list_keys_after(db: Connection, organization_id: int, after: int, most: int)
 
 def list_records(
     db: Connection, organization_id: int, keys: Sequence[SessionRef]
-) -> Iterator[tuple[SessionRef, list[Child]]]:
-    """These sessions with all their children, in this order."""
+) -> Iterator[tuple[SessionRef, list[Child] | None]]:
+    """These sessions with all their children, in this order; with None where the record is damaged."""
     children = find_children(db, organization_id, [key.id for key in keys])
     for key in keys:
         yield key, children[key.id]

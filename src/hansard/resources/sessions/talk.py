@@ -56,7 +56,7 @@ def find_talk(packed: bytes, dictionary: Dictionary) -> Talk | None:
 
 
 def read_talk(packed: bytes, dictionary: Dictionary) -> Talk:
-    """Read the talk of a body. Raises ZstdError where it is damaged."""
+    """Read the talk of a body. Raises Unreadable."""
     text = text_of(packed, dictionary)
     talk = Talk(spoken_in(text))
     return _at_hand.keep((packed, dictionary), talk) if len(text) <= _MOST_BYTES else talk

@@ -23,7 +23,7 @@ from hansard.resources.sessions.dictionaries import (
     get_dictionary,
     get_newest_dictionary,
 )
-from hansard.resources.sessions.packing import Dictionary, packing_of, text_of, trained
+from hansard.resources.sessions.packing import Dictionary, Unreadable, packing_of, text_of, trained
 from hansard.resources.sessions.store import find_newest_session
 from hansard.resources.sessions.totals import count_all
 
@@ -105,7 +105,10 @@ def _samples(db: Connection, organization_id: int) -> Iterator[bytes]:
     count = 0
     for top in range(newest, max(0, newest - _LOOK_BACK), -_AT_ONCE):
         for row in db.execute(asked.where(body.c.session_id > top - _AT_ONCE, body.c.session_id <= top)).all():
-            text = text_of(row.packed, get_dictionary(db, organization_id, row.packing))
+            try:
+                text = text_of(row.packed, get_dictionary(db, organization_id, row.packing))
+            except Unreadable:
+                continue
             count, left = count + 1, left - len(text)
             if count > MOST_SAMPLES or left < 0:
                 return

@@ -7,6 +7,7 @@ silence without it. Then they go to their session, and the `otlp_trace` row reme
 the trace goes straight there.
 """
 
+import logging
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -20,7 +21,7 @@ from hansard.db.tables import otlp_span, otlp_trace
 from hansard.resources.ingest.otlp.claims import ROOTLESS, Claim
 from hansard.resources.ingest.otlp.mapping import Mapped, is_root_end
 from hansard.resources.ingest.otlp.messages import is_told_once
-from hansard.resources.sessions.intake import add_events
+from hansard.resources.sessions.intake import DAMAGED, add_events
 from hansard.wire import MAX_EVENTS, Child, Event
 
 WAIT_S = 10.0  # longer than the five seconds after which an exporter sends what it has
@@ -29,6 +30,7 @@ REMEMBERED_DAYS = 30.0
 
 _IDS_AT_ONCE = 500  # parameters a statement may have are few in SQLite
 _SETTLED_AT_ONCE = 20
+_log = logging.getLogger("hansard")
 
 
 @dataclass
@@ -159,6 +161,10 @@ def _taken(span_id: str) -> str:
     return f"The span {span_id} was recorded before with other content; the first is kept."
 
 
+def _lost(span_id: str) -> str:
+    return f"The span {span_id} is not kept. {DAMAGED}"
+
+
 def _stored(db: Connection, organization_id: int, spans: Sequence[Mapped]) -> dict[tuple[str, str], str]:
     found = {}
     for some in _portions(spans):
@@ -178,7 +184,8 @@ def _settle(
     """Move the waiting events of a trace to its session."""
     mine = and_(otlp_span.c.organization_id == organization_id, otlp_span.c.trace_id == trace_id)
     waiting = {row.span_id: from_json(row.events) for row in db.execute(select(otlp_span).where(mine))}
-    _add(db, organization_id, decided, waiting, now, idle)
+    for sentence in _add(db, organization_id, decided, waiting, now, idle):
+        _log.warning("Organization %s: %s", organization_id, sentence)
     db.execute(delete(otlp_span).where(mine))
     this = and_(otlp_trace.c.organization_id == organization_id, otlp_trace.c.trace_id == trace_id)
     db.execute(otlp_trace.update().where(this).values(is_settled=True))
@@ -192,16 +199,19 @@ def _add(
     now: datetime,
     idle: timedelta,
 ) -> list[str]:
-    """Add the events of spans to the session; give a sentence for each span that was there with other content."""
+    """Add the events of spans to the session; give a sentence for each span that was there with other content, and for
+    each where the session's record is damaged.
+    """
     owners = {one["id"]: span_id for span_id, found in spans.items() for one in found}
     events = _events(decided, [one for found in spans.values() for one in found])
-    taken: dict[str, None] = {}
+    refused: dict[str, None] = {}
     for some in _portions(events, MAX_EVENTS):
         intake = add_events(db, organization_id, some, now, idle)
         # What several spans tell is the same but for the instant, and the first told stays.
         found = (some[place]["id"] for place in intake.conflicts)
-        taken |= dict.fromkeys(owners[one] for one in found if not is_told_once(one))
-    return [_taken(span_id) for span_id in taken]
+        refused |= dict.fromkeys(_taken(owners[one]) for one in found if not is_told_once(one))
+        refused |= dict.fromkeys(_lost(owners[some[place]["id"]]) for place in intake.damaged)
+    return list(refused)
 
 
 def _events(decided: Claim, children: Iterable[Child]) -> list[Event]:
