@@ -279,9 +279,18 @@ NARROW = {
     "session_duration": ("duration_s", "id", "snapshot_id", "is_test"),
     "session_source": ("source_folded", "started_at", "id", "is_test", "snapshot_id"),
     "session_target": ("target_folded", "started_at", "id", "is_test", "snapshot_id"),
+    "session_traits": ("trait_set_id", "started_at", "id", "is_test", "snapshot_id"),
+    "session_metadata": ("metadata_set_id", "started_at", "id", "is_test", "snapshot_id"),
 }
-# What PostgreSQL alone has, in place of the last two: it keeps a number once for all the sessions that have it.
-BARE = {"session_by_source": "source_folded", "session_by_target": "target_folded"}
+# Those in which a session is only where it has what they begin with.
+PARTIAL = {"session_label", "session_traits", "session_metadata"}
+# What PostgreSQL alone has, in place of the last four: it keeps a value once for all the sessions that have it.
+BARE = {
+    "session_by_source": "source_folded",
+    "session_by_target": "target_folded",
+    "session_by_traits": "trait_set_id",
+    "session_by_metadata": "metadata_set_id",
+}
 
 session = Table(
     "session",
@@ -349,7 +358,15 @@ session = Table(
         "trait_set_id",
         "metadata_set_id",
     ),
-    *(Index(name, "organization_id", *columns).ddl_if(dialect="sqlite") for name, columns in NARROW.items()),
+    *(
+        Index(
+            name,
+            "organization_id",
+            *columns,
+            sqlite_where=text(f"{columns[0]} IS NOT NULL") if name in PARTIAL else None,
+        ).ddl_if(dialect="sqlite")
+        for name, columns in NARROW.items()
+    ),
     *(Index(name, "organization_id", column).ddl_if(dialect="postgresql") for name, column in BARE.items()),
     Index("session_conversation", "organization_id", "conversation_id", "started_at", "id"),
     Index(

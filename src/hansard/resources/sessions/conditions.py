@@ -25,7 +25,7 @@ from hansard.kit.text import has_part
 from hansard.kit.times import read_moment
 from hansard.resources.sessions.parties import PARTIES, is_with, seeks_party
 from hansard.resources.sessions.query import Term
-from hansard.resources.sessions.traits import holds_trait, trait_given
+from hansard.resources.sessions.traits import holds_trait, traits_given
 
 _UNITS_MS = {"": 1000, "ms": 1, "s": 1000, "m": 60_000, "h": 3_600_000, "d": 86_400_000, "w": 7 * 86_400_000}
 _LENGTH = re.compile(r"(\d{1,9}(?:\.\d{1,6})?)(ms|[smhdw]?)")
@@ -65,7 +65,12 @@ class Shape:
 
 def is_condition(term: Term) -> bool:
     """Whether a term asks something of a session's row, and not of what was said in it."""
-    return term.field in _FIELDS
+    return term.field in _FIELDS or term.field in TRAITS
+
+
+def seeks_nothing(term: Term) -> bool:
+    """Whether a term asks for sessions that lack something, which no index of what they have leads to."""
+    return term.field == "label" and any(value.lower() == _NONE for value in term.values)
 
 
 def by_cost(term: Term) -> int:
@@ -80,6 +85,8 @@ def wanted(term: Term, now: datetime) -> Wanted:
     if seeks_party(term):
         parts = tuple(folded_part(value) for value in term.values)
         return Wanted((Condition(is_with(term.field), parts),), term.is_not, is_seen=False)
+    if term.field in TRAITS:
+        return Wanted((_of_traits(term),), term.is_not, is_seen=False)
     read = _FIELDS[term.field]
     return Wanted(tuple(read(value, now) for value in term.values), term.is_not, term.field in SEEN)
 
@@ -166,6 +173,7 @@ _WORDS: Mapping[str, Mapping[str, Condition]] = {
         "label": _fixed(session.c.label_code.is_not(None)),
     },
 }
+_NONE = "none"
 _NO_LABEL = _fixed(session.c.label_code.is_(None))
 
 
@@ -227,7 +235,7 @@ def _model(value: str, _now: datetime) -> Condition:
 
 
 def _label(value: str, _now: datetime) -> Condition:
-    if value.lower() == "none":
+    if value.lower() == _NONE:
         return _NO_LABEL
     return Condition(_compared(session.c.label_code, ""), (value.upper(),))
 
@@ -282,19 +290,23 @@ def _same(column: ColumnElement[Any], value: str, _now: datetime) -> Condition:
     return Condition(_compared(column, ""), (value,))
 
 
-# Of each field, which set of a session's traits is asked, and for which kinds of them.
-TRAITS: Mapping[str, tuple[ColumnElement[Any], tuple[str, ...]]] = {
-    "language": (session.c.trait_set_id, ("language",)),
-    "tool": (session.c.trait_set_id, ("tool",)),
-    "failed": (session.c.trait_set_id, ("failed",)),
-    "category": (session.c.trait_set_id, ("category",)),
-    "metadata": (session.c.metadata_set_id, ("metadata", "value")),
+# Of each field, which set of a session's traits is asked, by its column, and for which kinds of them.
+TRAITS: Mapping[str, tuple[str, tuple[str, ...]]] = {
+    "language": ("trait_set_id", ("language",)),
+    "tool": ("trait_set_id", ("tool",)),
+    "failed": ("trait_set_id", ("failed",)),
+    "category": ("trait_set_id", ("category",)),
+    "metadata": ("metadata_set_id", ("metadata", "value")),
 }
-_HOLDS: Mapping[str, Form] = {name: partial(holds_trait, *where) for name, where in TRAITS.items()}
+_HOLDS: Mapping[str, Form] = {
+    name: partial(holds_trait, session.c[column], kinds) for name, (column, kinds) in TRAITS.items()
+}
 
 
-def _trait(field: str, value: str, _now: datetime) -> Condition:
-    return Condition(_HOLDS[field], trait_given(TRAITS[field][1], value))
+def _of_traits(term: Term) -> Condition:
+    """All values of a term at once: each for itself would be a set of sets of its own."""
+    _, kinds = TRAITS[term.field]
+    return Condition(_HOLDS[term.field], traits_given(kinds, term.values))
 
 
 _Read = Callable[[str, datetime], Condition]
@@ -321,5 +333,4 @@ _FIELDS: Mapping[str, _Read] = {
     "id": _id,
     "sid": _sid,
     "conversation": partial(_same, session.c.conversation_id),
-    **{field: partial(_trait, field) for field in TRAITS},
 }

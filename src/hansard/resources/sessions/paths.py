@@ -13,8 +13,8 @@ from sqlalchemy import Column, ColumnElement, Connection, Select, bindparam, fun
 from sqlalchemy.sql.visitors import iterate
 
 from hansard.db.dialect import is_sqlite
-from hansard.db.tables import NARROW, session
-from hansard.resources.sessions.conditions import SEEN
+from hansard.db.tables import NARROW, PARTIAL, session
+from hansard.resources.sessions.conditions import SEEN, TRAITS, seeks_nothing
 from hansard.resources.sessions.parties import PARTIES
 from hansard.resources.sessions.query import Query, Term
 
@@ -24,12 +24,14 @@ WIDE = "INDEXED BY session_wide"
 # behind all the others: the sessions of an old version of a prompt.
 _FEW = 20_000
 _FEW_ROWS = 2_000  # are read in as much time
+_RARE = (*PARTIES.values(), "trait_set_id", "metadata_set_id")  # what few sessions may have
 _NAMED = {"id": KEY, "sid": "INDEXED BY session_key", "conversation_id": "INDEXED BY session_conversation"}
 
 # Which column of a session each field of a filter seeks a value or a range of.
 _SOUGHT: Mapping[str, str] = {
     **dict.fromkeys(SEEN, "snapshot_id"),
     **PARTIES,
+    **{field: column for field, (column, _) in TRAITS.items()},
     **dict.fromkeys(("since", "after", "before"), "started_at"),
     "label": "label_code",
     "duration": "duration_s",
@@ -64,7 +66,8 @@ class Path(NamedTuple):
 
 def needs_of(query: Query) -> Needs:
     """What a filter asks."""
-    sought = {_SOUGHT[one.field] for one in query.terms if one.field in _SOUGHT and not one.is_not}
+    seeking = (one for one in query.terms if one.field in _SOUGHT and not one.is_not and not seeks_nothing(one))
+    sought = {_SOUGHT[one.field] for one in seeking}
     return Needs(frozenset(column for one in query.terms for column in _columns(one)), frozenset(sought))
 
 
@@ -109,10 +112,10 @@ def _narrow(needs: Needs) -> str | None:
 
 
 def _of_few(count: Count, needs: Needs) -> str | None:
-    """The narrow index by which the sessions of a number are found, where they are so few that their rows may be read
-    for what it does not hold.
+    """The narrow index by which the sessions of a number or a trait are found, where they are so few that their rows
+    may be read for what it does not hold.
     """
-    for column in PARTIES.values():
+    for column in _RARE:
         hint, theirs = narrow_by(column), frozenset({"organization_id", column})
         if column in needs.sought and count(hint, _FEW_ROWS + 1, theirs) <= _FEW_ROWS:
             return hint
@@ -132,7 +135,15 @@ def _in_order(needs: Needs, by: str | None) -> str:
 
 def read_by(hint: str | None, asked: Select[Any]) -> Select[Any]:
     """The same of sessions, by this index; None lets the database choose."""
-    return asked.with_hint(session, hint, "sqlite") if hint else asked
+    if hint is None:
+        return asked
+    begins = _BEGINS.get(hint)  # SQLite must be told, or it does not see that the index has them all
+    if begins is not None:
+        asked = asked.where(session.c[begins].is_not(None))
+    return asked.with_hint(session, hint, "sqlite")
+
+
+_BEGINS = {f"INDEXED BY {name}": NARROW[name][0] for name in PARTIAL}
 
 
 def counting(keys: Select[Any], hint: str | None, *, is_bounded: bool = False) -> Select[Any]:

@@ -158,19 +158,21 @@ def _parts(items: Iterable[Any]) -> Iterator[list[Any]]:
         yield some
 
 
-def trait_given(kinds: Sequence[str], value: str) -> tuple[str, ...]:
-    """What `holds_trait` is given for a value; a language is also found where a region is added to it."""
-    word = word_of(kinds[0], value)
-    return (word, word + "-", word + ".") if kinds[0] == "language" else (word,)  # "." comes after "-"
+def traits_given(kinds: Sequence[str], values: Iterable[str]) -> tuple[str, ...]:
+    """What `holds_trait` is given for values; a language is also found where a region is added to it."""
+    words = [word_of(kinds[0], value) for value in values]
+    if kinds != _LANGUAGES:
+        return tuple(words)
+    return tuple(part for word in words for part in (word, word + "-", word + "."))  # "." comes after "-"
 
 
-def holds_trait(
-    column: ColumnElement[Any], kinds: Sequence[str], mine: Any, word: Any, *region: Any
-) -> ColumnElement[bool]:
-    """Whether the set that `column` names holds a word, or one within its `region`. Of the organization `mine`."""
-    same: ColumnElement[bool] = trait.c.word == word
-    if region:
-        same = or_(same, and_(trait.c.word >= region[0], trait.c.word < region[1]))
+_LANGUAGES = ("language",)
+
+
+def holds_trait(column: ColumnElement[Any], kinds: Sequence[str], mine: Any, *given: Any) -> ColumnElement[bool]:
+    """Whether the set that `column` names holds one of the words `traits_given` made. Of the organization `mine`."""
+    step = 3 if kinds == _LANGUAGES else 1
+    same = or_(*(_is_within(*given[first : first + step]) for first in range(0, len(given), step)))
     is_kind = or_(*(trait.c.kind == kind for kind in kinds))
     named = select(trait.c.id).where(trait.c.organization_id == mine, is_kind, same)
     sets = select(trait_of_set.c.set_id).where(
@@ -178,6 +180,11 @@ def holds_trait(
     )
     found: ColumnElement[bool] = column.in_(sets)
     return found
+
+
+def _is_within(word: Any, *region: Any) -> ColumnElement[bool]:
+    same: ColumnElement[bool] = trait.c.word == word
+    return or_(same, and_(trait.c.word >= region[0], trait.c.word < region[1])) if region else same
 
 
 def list_words(db: Connection, organization_id: int, kind: str, most: int = 100) -> list[str]:
