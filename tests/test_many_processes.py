@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 import urllib3
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, literal, select
 
 from hansard.db.engine import Database, open_database
 from hansard.db.migrate import migrate
@@ -24,6 +24,7 @@ from hansard.db.tables import (
     label,
     latency_histogram,
     metadata,
+    metadata_value,
     party,
     session,
     snapshot,
@@ -49,8 +50,10 @@ def events_of(dice: random.Random, count: int) -> list[dict[str, Any]]:
     for number in range(count):
         sid = make_sid()
         if number % 3:
-            made += make_call(sid, agent_name=f"Agent {number % 4}", source=f"+1804{number:07}")
-            made.append(make_event("session.update", {"agent_name": "Back desk"}, sid=sid, seconds=5))
+            fields = {"source": f"+1804{number:07}", "order": f"No {number}", "tier": "gold"}
+            made += make_call(sid, agent_name=f"Agent {number % 4}", **fields)
+            corrected = {"agent_name": "Back desk", "order": f"No {number // 2}"}
+            made.append(make_event("session.update", corrected, sid=sid, seconds=5))
             continue
         at = 3600.0 * number
         fields = {"channel_manager_type": "sms_twilio_v1", "source": f"+1555{number % 2:07}"}
@@ -163,7 +166,14 @@ def record_of(db: Connection, organization_id: int) -> dict[str, Any]:
             .join(trait, (trait.c.organization_id == organization_id) & (trait.c.id == trait_of_set.c.trait_id))
             .where(session.c.organization_id == organization_id)
         )
-        return sorted(map(repr, db.execute(asked)))
+        noted = (
+            select(session.c.service, session.c.sid, literal("value"), metadata_value.c.word)
+            .join(
+                session, (session.c.organization_id == organization_id) & (session.c.id == metadata_value.c.session_id)
+            )
+            .where(metadata_value.c.organization_id == organization_id)
+        )  # which values are traits depends on who came first
+        return sorted(map(repr, (*db.execute(asked), *db.execute(noted))))
 
     def counted() -> list[str]:
         asked = select(latency_histogram).where(latency_histogram.c.organization_id == organization_id)
@@ -291,7 +301,7 @@ def test_two_processes_of_which_one_is_killed_leave_what_one_alone_would(
 
 
 def test_everything_that_is_kept_of_sessions_is_compared() -> None:
-    compared = {session, label, event, conversation, latency_histogram, trait, trait_of_set, party}
+    compared = {session, label, event, conversation, latency_histogram, trait, trait_of_set, metadata_value, party}
     others = {"organization", "api_key", "member", "signin", "invitation", "counter", "change", "child", "body"}
     others |= {
         "snapshot",

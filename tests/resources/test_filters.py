@@ -12,7 +12,7 @@ import pytest
 from sqlalchemy import Connection, select
 
 from hansard.db.tables import recording
-from hansard.resources.sessions import paths
+from hansard.resources.sessions import paths, search, values
 from hansard.resources.sessions.intake import close_abandoned
 from hansard.resources.sessions.order import read_cursor, read_sort
 from hansard.resources.sessions.query import FIELDS, SPOKEN, Query, read_query
@@ -85,6 +85,7 @@ class Writers:
             "customer_tier": dice.choice(("gold", "silver", "Gold", None)),
             "seats": dice.choice((1, 2, 0.5, True, [1], None)),
             "a=b": dice.choice(("c", None)),
+            "order": dice.choice((*range(20), "0=0", None)),
         }
         return {name: value for name, value in fields.items() if dice.random() < 0.7}
 
@@ -212,6 +213,8 @@ def few(monkeypatch: pytest.MonkeyPatch) -> None:
     """So few that are few that a list of these sessions is read in every way that a long one is."""
     monkeypatch.setattr(paths, "_FEW", 12)
     monkeypatch.setattr(paths, "_FEW_ROWS", 40)
+    monkeypatch.setattr(search, "_MOST_NAMED", 15)
+    monkeypatch.setattr(values, "MOST_OF_A_KEY", 3)
 
 
 def prove(house: House, filters: int, seed: int) -> None:

@@ -3,9 +3,10 @@
 from typing import Any
 
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import Table, func, select
 
-from hansard.db.tables import trait, trait_of_set, trait_set
+from hansard.db.tables import metadata_value, trait, trait_of_set, trait_set
+from hansard.resources.sessions import search, values
 from hansard.resources.sessions.kept import kept
 from hansard.resources.sessions.response import response_p95_ms
 from hansard.resources.sessions.waterfall import waterfall
@@ -94,14 +95,54 @@ def test_sessions_that_have_the_same_traits_share_them(house: House) -> None:
     door = house.door()
     for _ in range(20):
         door.send(make_call(make_sid(), customer_tier="gold"))
+    assert counts_of(house, door, trait, trait_set, trait_of_set) == [5, 2, 5]
+
+
+def counts_of(house: House, door: Door, *tables: Table) -> list[int]:
     with house.database.reading() as db:
-        counts = [
-            db.execute(
-                select(func.count()).select_from(table).where(table.c.organization_id == door.organization_id)
-            ).scalar_one()
-            for table in (trait, trait_set, trait_of_set)
+        mine = [
+            select(func.count()).select_from(one).where(one.c.organization_id == door.organization_id) for one in tables
         ]
-    assert counts == [5, 2, 5]
+        return [db.execute(one).scalar_one() for one in mine]
+
+
+def test_a_number_of_its_own_makes_no_traits_of_every_session(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(values, "MOST_OF_A_KEY", 3)
+    door, other = house.door(), house.door()
+    sids = [f"S{number:02}" for number in range(20)]
+    for number, sid in enumerate(sids):
+        door.send(make_call(sid, order=f"No {number}", tier=("gold", "silver")[number % 2], source=sid))
+        other.send(make_call(sid, order=f"No {number}"))
+    assert counts_of(house, door, trait, trait_set, metadata_value) == [10, 1 + 3 + 2, 17]
+    for number, sid in enumerate(sids):
+        assert found(door, f'metadata:"order=No {number}"') == [sid]
+    for q, expected in {
+        'metadata:"order=No 0,order=No 19"': [],
+        'metadata:"order=NO 0","order=No 19",order=x': ["S00", "S19"],
+        'metadata:"order=No 18","order=No 19"': ["S18", "S19"],
+        'metadata:"order=No 19" metadata:tier=gold': [],
+        'metadata:"order=No 19" -metadata:tier=gold': ["S19"],
+        'metadata:"order=No 19",tier=gold -metadata:"order=No 18"': [*sids[:18:2], "S19"],
+        'metadata:order -metadata:"order=No 19"': sids[:19],
+        "metadata:order=19": [],
+    }.items():
+        assert found(door, q) == expected, q
+    monkeypatch.setattr(search, "_MOST_NAMED", 0)  # whoever has it is looked for among all
+    assert found(door, 'metadata:"order=No 19" metadata:tier=silver agent:desk') == ["S19"]
+
+
+def test_a_value_that_is_corrected_finds_the_session_no_longer(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(values, "MOST_OF_A_KEY", 1)
+    door = house.door()
+    door.send([start("A", order="1"), start("B", order="2"), start("C", order="3")])
+    assert found(door, "metadata:order=2") == ["B"]
+    for seconds, (was, now) in enumerate((("2", "4"), ("4", "1"), ("1", "5")), start=1):
+        door.send([make_event("session.update", {"order": now}, sid="B", seconds=seconds)])
+        assert "B" in found(door, f"metadata:order={now}")
+        assert "B" not in found(door, f"metadata:order={was}")
+    door.send(make_call("B", seconds=9))
+    assert found(door, "metadata:order=5") == ["B"]
+    assert counts_of(house, door, metadata_value) == [2]
 
 
 @pytest.mark.parametrize("name", ["nul\0", "x" * 300, "Ünï=çødé", "", "a\\b%_'\""])

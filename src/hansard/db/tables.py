@@ -262,6 +262,17 @@ trait_of_set = Table(
 )
 
 # Every source and target that a session ever had (`sessions/parties.py`), to search a part of it in.
+# Of metadata, the values that few sessions share (`sessions/values.py`).
+metadata_value = Table(
+    "metadata_value",
+    metadata,
+    _organization(),
+    Column("word", Bytewise, nullable=False),
+    Column("session_id", BigInteger, nullable=False),
+    PrimaryKeyConstraint("organization_id", "word", "session_id", name="metadata_value_pk"),
+    **_COMPACT,
+)
+
 party = Table(
     "party",
     metadata,

@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from functools import cache, lru_cache, partial
 from itertools import count
+from json import dumps
 from typing import Any, NamedTuple
 
 from sqlalchemy import BindParameter, ColumnElement, Double, Select, and_, bindparam, false, func, not_, or_, select
@@ -26,6 +27,7 @@ from hansard.kit.times import read_moment
 from hansard.resources.sessions.parties import PARTIES, is_with, seeks_party
 from hansard.resources.sessions.query import Term
 from hansard.resources.sessions.traits import holds_trait, traits_given
+from hansard.resources.sessions.values import has_value
 
 _UNITS_MS = {"": 1000, "ms": 1, "s": 1000, "m": 60_000, "h": 3_600_000, "d": 86_400_000, "w": 7 * 86_400_000}
 _LENGTH = re.compile(r"(\d{1,9}(?:\.\d{1,6})?)(ms|[smhdw]?)")
@@ -301,6 +303,26 @@ TRAITS: Mapping[str, tuple[str, tuple[str, ...]]] = {
 _HOLDS: Mapping[str, Form] = {
     name: partial(holds_trait, session.c[column], kinds) for name, (column, kinds) in TRAITS.items()
 }
+
+
+def of_values(words: Sequence[str], *, some_are_traits: bool, is_not: bool) -> Wanted:
+    """What a term asks of metadata of whose values some, or none, are traits."""
+    form = _holds_or_has if some_are_traits else has_value
+    return Wanted((Condition(form, tuple(words)),), is_not, is_seen=False)
+
+
+def _holds_or_has(mine: Any, *words: Any) -> ColumnElement[bool]:
+    return or_(_HOLDS["metadata"](mine, *words), has_value(mine, *words))
+
+
+def among(ids: Sequence[int]) -> Condition:
+    """That a session is one of these: for SQLite, which is told them in JSON."""
+    return Condition(_is_among, (dumps(list(ids)),))
+
+
+def _is_among(_mine: Any, ids: Any) -> ColumnElement[bool]:
+    is_one: ColumnElement[bool] = session.c.id.in_(select(numbers_in(ids)))
+    return is_one
 
 
 def _of_traits(term: Term) -> Condition:

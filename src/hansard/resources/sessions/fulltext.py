@@ -40,7 +40,7 @@ from hansard.db.access import takes_long
 from hansard.db.dialect import is_sqlite, numbers_in
 from hansard.db.hot import keep_to_indexes, rows_of, upsert_rows, value_of
 from hansard.db.tables import search_doc, session
-from hansard.resources.sessions.conditions import Condition
+from hansard.resources.sessions.conditions import Condition, among
 from hansard.resources.sessions.paths import KEY, WIDE, read_by
 from hansard.resources.sessions.store import count_sessions
 from hansard.resources.sessions.words import (
@@ -382,13 +382,7 @@ def conditions(search: Search | None) -> list[Condition] | None:
         return []
     if not search.is_sqlite:
         return [Condition(_lacks if one.is_not else _holds, (_tsqueries(search, one),)) for one in search.sought]
-    return None if search.hits is None else [Condition(_is_among, (dumps(search.hits),))]
-
-
-def _is_among(_mine: Any, ids: Any) -> ColumnElement[bool]:
-    """That a session is one of these ids, a list in JSON."""
-    is_one: ColumnElement[bool] = session.c.id.in_(select(numbers_in(ids)))
-    return is_one
+    return None if search.hits is None else [among(search.hits)]
 
 
 def found(search: Search) -> ColumnElement[bool]:

@@ -42,6 +42,7 @@ from hansard.resources.sessions.threads import Move, link_threads, refresh_conve
 from hansard.resources.sessions.totals import change_totals
 from hansard.resources.sessions.traits import TRAIT_KINDS, Trait, metadata_traits, trait_sets, traits
 from hansard.resources.sessions.turns import json_text
+from hansard.resources.sessions.values import Noted, note_values, rare_in, values_in, without_rare
 from hansard.wire import SESSION_KINDS, UNLISTED, Event, moment_of
 
 DAMAGED = "The record of this session is damaged: nothing can be added to it."
@@ -81,6 +82,7 @@ class _Draft:
     fresh_by_kind: dict[str, list[Kept]] = field(default_factory=lambda: defaultdict(list))
     head: Header = field(default_factory=Header)
     traits: set[Trait] = field(default_factory=set)  # of what is fresh
+    values: set[str] = field(default_factory=set)  # of its metadata, those that are noted beside it
     latencies: OfParts = field(default_factory=dict)  # likewise
     packing: int = 0  # with which dictionary
     packed: bytes = b""  # its body, once it has ended
@@ -281,9 +283,12 @@ def _describe(db: Connection, organization_id: int, drafts: Sequence[_Draft]) ->
     snapshots = snapshot_ids(db, organization_id, said)
     added, shown = _add_labels(db, organization_id, drafts)
     seen = [(draft.row["trait_set_id"], draft.traits) for draft in drafts]
-    told = [(None, metadata_traits(draft.head.metadata)) for draft in drafts]
-    sets = trait_sets(db, organization_id, [*seen, *told])
+    told = [metadata_traits(draft.head.metadata) for draft in drafts]
+    common = without_rare(db, organization_id, told)
+    sets = trait_sets(db, organization_id, [*seen, *((None, some) for some in common)])
     sets_of_each = zip(sets[: len(drafts)], sets[len(drafts) :], strict=True)
+    for draft, all_of, kept in zip(drafts, told, common, strict=True):
+        draft.values = rare_in(all_of, kept)
     for draft, snapshot_id, of_each in zip(drafts, snapshots, sets_of_each, strict=True):
         row = draft.row
         row["snapshot_id"] = snapshot_id
@@ -387,6 +392,7 @@ def _write_sessions(db: Connection, organization_id: int, drafts: Sequence[_Draf
     """Insert the new rows; of the others write only what changed, to spare the indexes of what did not."""
     insert_rows(db, session, [draft.row for draft in drafts if draft.before is None])
     add_parties(db, organization_id, (draft.row for draft in drafts if draft.differs("source_folded", "target_folded")))
+    note_values(db, organization_id, (_noted(draft) for draft in drafts if draft.differs("metadata")))
     change_totals(db, organization_id, (draft.before for draft in drafts), (draft.row for draft in drafts))
     changes: dict[tuple[str, ...], list[dict[str, Any]]] = {}
     for draft in drafts:
@@ -396,6 +402,10 @@ def _write_sessions(db: Connection, organization_id: int, drafts: Sequence[_Draf
     for names, rows in changes.items():
         mine = (session.c.organization_id == organization_id) & (session.c.id == bindparam("key"))
         db.execute(update(session).where(mine).values({name: bindparam(name) for name in names}), rows)
+
+
+def _noted(draft: _Draft) -> Noted:
+    return Noted(draft.id, values_in(draft.before["metadata"] if draft.before else None), draft.values)
 
 
 def _write_children(db: Connection, organization_id: int, drafts: Sequence[_Draft]) -> None:

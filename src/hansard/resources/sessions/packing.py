@@ -28,6 +28,7 @@ else:
 _OPTIONS: dict[int, int] = {
     zstd.CompressionParameter.compression_level: 3,
     zstd.CompressionParameter.checksum_flag: 1,
+    zstd.CompressionParameter.dict_id_flag: 0,  # which dictionary it is stands beside the body
 }
 _TRAINED = 1 << 30  # and above: numbers of trained dictionaries; those of built-in ones are small
 

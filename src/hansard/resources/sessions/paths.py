@@ -5,7 +5,7 @@ widest holds all that a filter can ask, newest sessions first; a narrow one begi
 statistics, and none of the narrow ones.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -16,7 +16,7 @@ from hansard.db.dialect import is_sqlite
 from hansard.db.tables import NARROW, PARTIAL, session
 from hansard.resources.sessions.conditions import SEEN, TRAITS, seeks_nothing
 from hansard.resources.sessions.parties import PARTIES
-from hansard.resources.sessions.query import Query, Term
+from hansard.resources.sessions.query import Term
 
 KEY = "INDEXED BY sqlite_autoindex_session_1"  # the primary key
 WIDE = "INDEXED BY session_wide"
@@ -64,11 +64,11 @@ class Path(NamedTuple):
     total: int | None
 
 
-def needs_of(query: Query) -> Needs:
-    """What a filter asks."""
-    seeking = (one for one in query.terms if one.field in _SOUGHT and not one.is_not and not seeks_nothing(one))
+def needs_of(terms: Sequence[Term]) -> Needs:
+    """What the terms of a filter ask."""
+    seeking = (one for one in terms if one.field in _SOUGHT and not one.is_not and not seeks_nothing(one))
     sought = {_SOUGHT[one.field] for one in seeking}
-    return Needs(frozenset(column for one in query.terms for column in _columns(one)), frozenset(sought))
+    return Needs(frozenset(column for one in terms for column in _columns(one)), frozenset(sought))
 
 
 def _columns(term: Term) -> Iterable[str]:

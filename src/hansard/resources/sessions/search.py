@@ -36,10 +36,12 @@ from hansard.resources.sessions.conditions import (
     TRAITS,
     Shape,
     Wanted,
+    among,
     any_of,
     by_cost,
     is_condition,
     of_session,
+    of_values,
     opened,
     wanted,
 )
@@ -50,6 +52,7 @@ from hansard.resources.sessions.parties import PARTIES
 from hansard.resources.sessions.paths import (
     KEY,
     WIDE,
+    Needs,
     Path,
     asking_only,
     choose_path,
@@ -63,7 +66,8 @@ from hansard.resources.sessions.query import SPOKEN, Query, Term, phrases
 from hansard.resources.sessions.schemas import FoundPage, FoundSession, SearchedSession
 from hansard.resources.sessions.store import SNAPSHOT_OF, Row, find_talks, listed, rows_in_order
 from hansard.resources.sessions.totals import count_all, counting_seen_as
-from hansard.resources.sessions.traits import list_words
+from hansard.resources.sessions.traits import VALUE, find_traits, list_words, traits_given
+from hansard.resources.sessions.values import find_few
 
 LAST_ROW = 10**9
 _DIGITS_OF_A_NUMBER = 3
@@ -89,6 +93,7 @@ class _Asked:
     values: Mapping[str, Any]
     seen: Sequence[tuple[int, int, int]] | None
     is_few: bool
+    needs: Needs
 
     @property
     def others(self) -> list[ColumnElement[bool]]:
@@ -154,7 +159,7 @@ def find_page(
     known = _known_total(db, query, asked) if with_total or query.terms else None
     if known is not None and page * limit >= known:
         return {**page_fields([], known if with_total else None, page, limit), "next": None}
-    path = _path(db, query, asked, sort, known, with_total=with_total)
+    path = _path(db, asked, sort, known, with_total=with_total)
     found = _first_of(db, asked.behind(after) if after else asked, sort, path.hint, page * limit, limit + 1)
     ids, total = found.ids, path.total if after or found.total is None else found.total
     if not with_total:
@@ -217,17 +222,17 @@ def _counting(shape: Shape, hint: str | None, is_bounded: bool, only: frozenset[
     return counting(keys, hint, is_bounded=is_bounded)
 
 
-def _path(db: Connection, query: Query, asked: _Asked, sort: Sort, total: int | None, *, with_total: bool) -> Path:
+def _path(db: Connection, asked: _Asked, sort: Sort, total: int | None, *, with_total: bool) -> Path:
     if asked.search or asked.is_few:
-        return Path(_direct_path(query, asked) or WIDE, None)
+        return Path(_direct_path(asked) or WIDE, None)
     count = partial(_count_rows, db, asked)
-    return choose_path(db, count, needs_of(query), sort.column.key, total=total, with_total=with_total)
+    return choose_path(db, count, asked.needs, sort.column.key, total=total, with_total=with_total)
 
 
-def _direct_path(query: Query, asked: _Asked) -> str | None:
+def _direct_path(asked: _Asked) -> str | None:
     """The index that leads at once to the sessions of few hits, or to those that are named."""
     is_few = asked.is_few or (asked.search is not None and asked.search.is_few)
-    return KEY if is_few else direct_path(needs_of(query))
+    return KEY if is_few else direct_path(asked.needs)
 
 
 def _keys_of(asked: _Asked) -> Select[Any]:
@@ -300,7 +305,7 @@ def find_neighbours(
     place = tuple_(session.c.started_at, session.c.id)
     here = (started_at, session_id)  # a plain tuple, so that each part is written as its column is
     up, down = session.c.started_at.asc(), session.c.started_at.desc()
-    keys = read_by(_direct_path(query, asked) or WIDE, _keys_of(asked)).limit(1)
+    keys = read_by(_direct_path(asked) or WIDE, _keys_of(asked)).limit(1)
     newer = keys.where(place > here).order_by(up, session.c.id.asc())
     older = keys.where(place < here).order_by(down, session.c.id.desc())
     first, second = (db.execute(one, asked.values).scalar_one_or_none() for one in (newer, older))
@@ -353,13 +358,15 @@ def _asked(db: Connection, organization_id: int, query: Query, now: datetime, *,
 
     `is_counted` where the number of what it finds will be asked for: the index gives it of words alone.
     """
-    asked = sorted(filter(is_condition, query.terms), key=by_cost)
-    terms = [wanted(one, now) for one in asked]
+    rare = {one: found for one in query.terms if (found := _rare(db, organization_id, one))}
+    asked = sorted((one for one in query.terms if is_condition(one) and one not in rare), key=by_cost)
+    terms = [*(wanted(one, now) for one in asked), *(one.wanted for one in rare.values())]
     mixed = [one for one in query.terms if not is_condition(one) and not _is_spoken(one)]
     told = [_where_mixed(db, organization_id, one, now) for one in mixed]
     is_counted = is_counted and not terms and not told
     search = fulltext.find_search(db, organization_id, _sought(query), is_counted=is_counted)
-    is_few = any(one.is_few for one in told) or (search is not None and search.hits is not None)
+    names_few = any(one.is_few for one in told) or any(one.is_few for one in rare.values())
+    is_few = names_few or (search is not None and search.hits is not None)
     if (words := fulltext.conditions(search)) is not None:
         terms += [Wanted((one,), is_not=False, is_seen=False) for one in words]
         search = None
@@ -369,7 +376,34 @@ def _asked(db: Connection, organization_id: int, query: Query, now: datetime, *,
     if seen is not None:
         shape = _told(shape, seen)
         values["seen"] = dumps([one[0] for one in seen])
-    return _Asked(organization_id, search, terms, shape, [one.condition for one in told], values, seen, is_few)
+    needs = needs_of([one for one in query.terms if one not in rare])
+    if rare:
+        needs = replace(needs, columns=needs.columns | {"id"})
+    return _Asked(organization_id, search, terms, shape, [one.condition for one in told], values, seen, is_few, needs)
+
+
+class _Rare(NamedTuple):
+    """What is asked of values that may be noted beside their sessions, and whether that names few of these."""
+
+    wanted: Wanted
+    is_few: bool
+
+
+def _rare(db: Connection, organization_id: int, term: Term) -> _Rare | None:
+    """What a term asks of metadata of which some values may be rare; None where all are traits, or none is a value."""
+    if term.field != "metadata" or not any("=" in value for value in term.values):
+        return None
+    _, kinds = TRAITS[term.field]
+    words = traits_given(kinds, term.values)
+    known = find_traits(db, organization_id, kinds, words)
+    if all("=" not in word or (VALUE, word) in known for word in words):
+        return None
+    some_are_traits = bool(known) or not all("=" in word for word in words)
+    if not some_are_traits and not term.is_not and is_sqlite(db):
+        ids = find_few(db, organization_id, words, _MOST_NAMED)
+        if ids is not None:
+            return _Rare(Wanted((among(ids),), is_not=False, is_seen=False), True)
+    return _Rare(of_values(words, some_are_traits=some_are_traits, is_not=term.is_not), False)
 
 
 def _told(shape: Shape, seen: Sequence[tuple[int, int, int]] | None) -> Shape:

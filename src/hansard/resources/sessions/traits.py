@@ -21,6 +21,7 @@ from hansard.kit.text import fold
 from hansard.resources.sessions.kept import Kept
 
 Trait = tuple[str, str]
+VALUE = "value"  # the kind of a key with its value, in metadata
 
 TRAIT_KINDS = ("message", "tool_call", "label")  # of the children that have any
 LONGEST_WORD = 200
@@ -49,7 +50,7 @@ def metadata_traits(metadata: Mapping[str, Any]) -> set[Trait]:
     for key, value in metadata.items():
         if not isinstance(value, dict | list):
             text = value if isinstance(value, str) else to_json(value).decode()
-            found.append(("value", word_of("value", f"{key}={text}")))
+            found.append((VALUE, word_of(VALUE, f"{key}={text}")))
     return _storable(found)
 
 
@@ -185,6 +186,15 @@ def holds_trait(column: ColumnElement[Any], kinds: Sequence[str], mine: Any, *gi
 def _is_within(word: Any, *region: Any) -> ColumnElement[bool]:
     same: ColumnElement[bool] = trait.c.word == word
     return or_(same, and_(trait.c.word >= region[0], trait.c.word < region[1])) if region else same
+
+
+def find_traits(db: Connection, organization_id: int, kinds: Collection[str], words: Iterable[str]) -> set[Trait]:
+    """Those of these words that were seen, of these kinds."""
+    found: set[Trait] = set()
+    for some in _parts(words):
+        rows = rows_among(db, organization_id, [trait.c.kind, trait.c.word], {"kind": kinds, "word": some})
+        found.update((kind, word) for kind, word in rows)
+    return found
 
 
 def list_words(db: Connection, organization_id: int, kind: str, most: int = 100) -> list[str]:
