@@ -32,6 +32,20 @@ CHANNELS = (
     ("webchat", "web_chat_v1"),
     ("genesys", "voice_genesys_v1"),
 )
+TOOLS = (
+    "find_slot",
+    "book_slot",
+    "cancel",
+    "find_patient",
+    "verify",
+    "transfer",
+    "send_text",
+    "take_note",
+    "pay",
+    "faq",
+)
+TIERS = ("bronze", "silver", "gold")
+USES = 60  # ways in which a session goes, each a set of traits
 CODES = ("GOOD", "OK", "BAD", "N/A", "BOOKED", "MOVED", "SPAM", "SILENT", "VOICEMAIL", "ANGRY", "WRONG", "REFUND")
 
 
@@ -96,6 +110,29 @@ class Talk(NamedTuple):
     is_test: bool
     is_outbound: bool
     label: str | None
+    use: int  # which of the uses
+    tier: str
+    order: str  # no other session has it
+
+
+class Use(NamedTuple):
+    """What a session is found by beside its columns."""
+
+    language: str
+    tools: tuple[str, ...]
+    failed: tuple[str, ...]
+
+
+@cache
+def uses() -> list[Use]:
+    """The ways in which sessions go, most common first."""
+    dice = random.Random(9)
+    made = []
+    for _ in range(USES):
+        tools = tuple(sorted(dice.sample(TOOLS, dice.randint(1, 5))))
+        language = dice.choices(("en-us", "es-us", "de"), weights=(8, 1, 1))[0]
+        made.append(Use(language, tools, tools[:1] if dice.random() < 0.2 else ()))
+    return made
 
 
 def talks(organization: int, count: int) -> list[Talk]:
@@ -105,10 +142,11 @@ def talks(organization: int, count: int) -> list[Talk]:
     agents = dice.randint(8, 40)
     chosen = dice.choices(range(1, agents + 1), cum_weights=zipf(agents, 1.1), k=count)
     codes = dice.choices([*CODES, None], weights=[*(0.7 / (n + 1) for n in range(len(CODES))), 0.93], k=count)
-    return [_talk(dice, *one) for one in zip(starts, chosen, codes, strict=True)]
+    kinds = random.Random(organization + 2000).choices(range(USES), cum_weights=zipf(USES, 1.1), k=count)
+    return [_talk(dice, *one) for one in zip(range(count), starts, chosen, codes, kinds, strict=True)]
 
 
-def _talk(dice: random.Random, started_us: int, agent: int, code: str | None) -> Talk:
+def _talk(dice: random.Random, place: int, started_us: int, agent: int, code: str | None, use: int) -> Talk:
     at = 1 - (END_US - started_us) / YEAR_US
     version = max(1, round(at * VERSIONS + dice.random() - 0.5))
     channel = (agent + (dice.random() < 0.2)) % len(CHANNELS)
@@ -121,6 +159,9 @@ def _talk(dice: random.Random, started_us: int, agent: int, code: str | None) ->
         is_test=dice.random() < 0.1,
         is_outbound=dice.random() < 0.2,
         label=code,
+        use=use,
+        tier=TIERS[place * 7 % len(TIERS)],
+        order=f"r-{place:07}",
     )
 
 

@@ -1,13 +1,14 @@
 """Many sessions at once, written straight into the tables: a million take minutes and not hours.
 
-Rows of `session`, `party`, `conversation`, `label` and `snapshot` for every session, as ingest would leave them.
+Rows of `session`, `party`, `conversation`, `label`, `snapshot`, traits and metadata for every session, as ingest would
+leave them; but of the order's numbers none is a trait, which ingest would make of the first 64.
 Bodies, and entries in the change log, only for the newest 200,000: words alone, but whole calls for the newest of the
 largest organization. No latency histograms and no events: no figure here reads them.
 """
 
 import random
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
@@ -18,11 +19,11 @@ import psycopg
 from psycopg import sql
 from sqlalchemy import Table
 
-from bench.data import CHANNELS, EPOCH, Talk, shares, spoken, talks, whole
+from bench.data import CHANNELS, EPOCH, TIERS, Talk, shares, spoken, talks, uses, whole
 from hansard.db.counters import next_numbers
 from hansard.db.engine import FILE_NAME, Database, open_database
 from hansard.db.migrate import migrate
-from hansard.db.tables import Moment, body, change, conversation, label, party, session
+from hansard.db.tables import Moment, body, change, conversation, label, metadata_value, party, session
 from hansard.kit.settings import Settings
 from hansard.kit.text import fold
 from hansard.resources.accounts import store as accounts
@@ -31,6 +32,7 @@ from hansard.resources.sessions.kept import kept
 from hansard.resources.sessions.packing import BUILT_IN, packed
 from hansard.resources.sessions.snapshots import snapshot_ids
 from hansard.resources.sessions.totals import recount
+from hansard.resources.sessions.traits import VALUE, trait_sets
 from hansard.wire import Child
 
 MOST_BODIES = 200_000
@@ -97,7 +99,9 @@ def _fill_one(settings: Settings, database: Database, number: int, made: list[Ta
     seen_as = dict(zip(kinds, ids, strict=True))
     with_id = list(enumerate(made, start=1))
     insert = _insert_sqlite if settings.database_url is None else _insert_postgres
-    insert(settings, session, (_session_row(number, *one, seen_as[one[1].seen]) for one in with_id))
+    found_by = _sets(database, number)
+    insert(settings, session, (_session_row(number, *one, seen_as[one[1].seen], found_by) for one in with_id))
+    insert(settings, metadata_value, (_value_row(number, *one) for one in with_id))
     insert(settings, party, _party_rows(number, made))
     insert(settings, conversation, (_conversation_row(number, *one, seen_as[one[1].seen]) for one in with_id))
     insert(settings, label, (_label_row(number, *one) for one in with_id if one[1].label))
@@ -107,7 +111,34 @@ def _fill_one(settings: Settings, database: Database, number: int, made: list[Ta
     insert(settings, change, (_change_row(number, *one) for one in enumerate((one[0] for one in recent), start=1)))
 
 
-def _session_row(organization_id: int, number: int, one: Talk, snapshot_id: int) -> Row:
+@dataclass(frozen=True)
+class _Sets:
+    """The sets of traits of each use, and of the metadata of each tier."""
+
+    uses: Sequence[int | None]
+    tiers: Mapping[str, int | None]
+
+
+def _sets(database: Database, organization_id: int) -> _Sets:
+    used = [
+        {
+            ("language", one.language),
+            *(("tool", tool) for tool in one.tools),
+            *(("failed", tool) for tool in one.failed),
+        }
+        for one in uses()
+    ]
+    told = [{("metadata", "order"), ("metadata", "tier"), (VALUE, f"tier={one}")} for one in TIERS]
+    wanted = [(None, traits) for traits in (*used, *told)]
+    ids = database.write(organization_id, lambda db: trait_sets(db, organization_id, wanted))
+    return _Sets(ids[: len(used)], dict(zip(TIERS, ids[len(used) :], strict=True)))
+
+
+def _value_row(organization_id: int, number: int, one: Talk) -> Row:
+    return {"organization_id": organization_id, "word": f"order={one.order}", "session_id": number}
+
+
+def _session_row(organization_id: int, number: int, one: Talk, snapshot_id: int, found_by: _Sets) -> Row:
     source, target = fold(one.source), fold(one.target)
     ended_us = one.started_us + int(one.duration_s * 1_000_000)
     return {
@@ -137,6 +168,9 @@ def _session_row(organization_id: int, number: int, one: Talk, snapshot_id: int)
         "interruption_count": 0,
         "has_tool_error": False,
         "has_recording": False,
+        "metadata": f'{{"order":"{one.order}","tier":"{one.tier}"}}',
+        "trait_set_id": found_by.uses[one.use],
+        "metadata_set_id": found_by.tiers[one.tier],
         "first_at": one.started_us,
         "last_at": ended_us,
         "received_at": ended_us,

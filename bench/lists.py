@@ -1,4 +1,4 @@
-"""A page of 25 with its exact total over HTTP, for twelve filters, beside the bare driver's page and count.
+"""A page of 25 with its exact total over HTTP, for sixteen filters, beside the bare driver's page and count.
 
 Every take draws the filter's values from a row that is there, and counts only where the server and the driver
 agree on the ids of the page and on the total.
@@ -11,7 +11,7 @@ from typing import Any
 
 from bench.client import Connection, get
 from bench.controls import Raw
-from bench.data import END_US, Talk
+from bench.data import END_US, Talk, Use, uses
 from bench.figures import Bar, Figure, Pairs, timed_ms, until
 from bench.fill import Filled, moment_of_us
 from bench.serving import Served
@@ -34,6 +34,21 @@ def _since(days: int) -> Term:
         return f"after:{text}", "started_at >= :since", {"since": raw.moment(start_us)}
 
     return term
+
+
+def _use(one: Talk) -> Use:
+    return uses()[one.use]
+
+
+def _tool(one: Talk) -> str:
+    return _use(one).tools[-1]
+
+
+def _with_trait(column: str, kind: str, name: str) -> str:
+    """That a session's set holds a word; the index of the sets has no session without one, and must be told so."""
+    is_it = f"SELECT id FROM trait WHERE organization_id = :org AND kind = '{kind}' AND word = :{name}"
+    sets = f"SELECT set_id FROM trait_of_set WHERE organization_id = :org AND trait_id = ({is_it})"
+    return f"{column} IS NOT NULL AND {column} IN ({sets})"
 
 
 TERMS: Mapping[str, Term] = {
@@ -60,6 +75,22 @@ TERMS: Mapping[str, Term] = {
         "label_code = :code",
         {"code": one.label or "GOOD"},
     ),
+    "tool": lambda one, _: (f"tool:{_tool(one)}", _with_trait("trait_set_id", "tool", "tool"), {"tool": _tool(one)}),
+    "language": lambda one, _: (
+        f"language:{_use(one).language}",
+        _with_trait("trait_set_id", "language", "language"),
+        {"language": _use(one).language},
+    ),
+    "tier": lambda one, _: (
+        f"metadata:tier={one.tier}",
+        _with_trait("metadata_set_id", "value", "tier"),
+        {"tier": f"tier={one.tier}"},
+    ),
+    "order": lambda one, _: (
+        f"metadata:order={one.order}",
+        "id IN (SELECT session_id FROM metadata_value WHERE organization_id = :org AND word = :order)",
+        {"order": f"order={one.order}"},
+    ),
     "duration": lambda _one, _: ("duration:>120", "duration_s > :least_s", {"least_s": 120.0}),
     "30 days": _since(30),
     "90 days": _since(90),
@@ -68,7 +99,7 @@ TERMS: Mapping[str, Term] = {
 
 @dataclass(frozen=True)
 class Shape:
-    """One of the twelve: what is asked for, in which order, and how far back.
+    """What is asked for, in which order, and how far back.
 
     `counted` and `listed` are the indexes that a careful person tells SQLite to count and to list by, which without
     statistics takes worse ones; where few are found, the list too is read by the first.
@@ -95,6 +126,13 @@ SHAPES = (
     Shape("by duration", by_duration=True, listed="session_duration"),
     Shape("by duration + agent", ("agent",), by_duration=True, counted="session_snapshot", listed="session_duration"),
     Shape("offset", is_deep=True),
+)
+# Beside the twelve: by what lies in tables of its own.
+OF_TRAITS = (
+    Shape("tool", ("tool",), counted="session_traits"),
+    Shape("tool + language + is_test", ("tool", "language", "live"), counted="session_traits"),
+    Shape("metadata that a third has", ("tier",), counted="session_metadata"),
+    Shape("metadata that one has", ("order",), counted="sqlite_autoindex_session_1"),
 )
 
 
@@ -143,9 +181,9 @@ def bars(shape: Shape, raw: Raw) -> list[Bar]:
 
 
 def measure(filled: Filled, served: Served, draws: int = DRAWS) -> Iterator[Figure]:
-    """A figure for each of the twelve, then pages without their total."""
+    """A figure for each of the twelve and of the others, then pages without their total."""
     raw, client = Raw(filled), served.connect()
-    for shape in SHAPES:
+    for shape in (*SHAPES, *OF_TRAITS):
         pairs = take(shape, filled, raw, client, draws)
         name = f"offset {deep_page(filled) * 25:,}" if shape.is_deep else shape.name
         yield pairs.figure("list + total", name, "ms", *bars(shape, raw))

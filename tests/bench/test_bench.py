@@ -9,7 +9,7 @@ import pytest
 
 from bench.data import shares
 from bench.figures import Bar, Figure, Pairs
-from bench.lists import SHAPES
+from bench.lists import OF_TRAITS, SHAPES
 from bench.serving import ROOT, environment
 from bench.table import lines, short
 
@@ -39,7 +39,8 @@ def of(figures: list[dict[str, Any]], part: str) -> list[dict[str, Any]]:
 
 
 def test_every_figure_is_there(figures: list[dict[str, Any]]) -> None:
-    assert len(of(figures, "list + total")) == len(SHAPES) == 12
+    assert len(SHAPES) == 12
+    assert len(of(figures, "list + total")) == len(SHAPES) + len(OF_TRAITS)
     assert len(of(figures, "open")) == 3
     assert len(of(figures, "record")) == 2 * 4 + 1
     assert len(of(figures, "mixed")) == 2
