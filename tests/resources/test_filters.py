@@ -17,7 +17,7 @@ from hansard.resources.sessions.intake import close_abandoned
 from hansard.resources.sessions.order import read_cursor, read_sort
 from hansard.resources.sessions.query import FIELDS, SPOKEN, Query, read_query
 from hansard.resources.sessions.schemas import FoundPage
-from hansard.resources.sessions.search import find_sessions
+from hansard.resources.sessions.search import Paging, find_sessions
 from hansard.resources.sessions.store import list_keys_after, list_records
 from tests.conftest import House
 from tests.door import Door
@@ -172,7 +172,7 @@ def through_cursors(db: Connection, organization_id: int, query: Query, sort: st
     """The ids of all pages, each asked for by the place behind the one before."""
     order, found, after = read_sort(sort), [], None
     while True:
-        page = find_sessions(db, organization_id, query, NOW, sort=order, limit=limit, after=after, with_total=False)
+        page = find_sessions(db, organization_id, query, NOW, Paging(order, 0, limit, after, with_total=False))
         assert page.total_count is None
         assert len(page.items) == limit or page.next is None
         found += [int(one.session_id or 0) for one in page.items]
@@ -194,12 +194,12 @@ def compare(db: Connection, organization_id: int, facts: list[Facts], dice: rand
     text, sort = " ".join(term.text for term in terms), dice.choice(("", "-")) + dice.choice(list(SORTS))
     expected = in_order([one for one in facts if all(term.test(one) for term in terms)], sort)
     query, order, limit = read_query(text), read_sort(sort), dice.choice((3, 10, 50))
-    whole = find_sessions(db, organization_id, query, NOW, sort=order, limit=1000)
+    whole = find_sessions(db, organization_id, query, NOW, Paging(order, limit=1000))
     assert [int(one.session_id or 0) for one in whole.items] == expected, (text, sort, _differing(facts, whole, terms))
     assert (whole.total_count, whole.next) == (len(expected), None), (text, sort)
     if dice.random() < 0.5:
         number = dice.randint(0, len(expected) // limit + 1)
-        page = find_sessions(db, organization_id, query, NOW, sort=order, limit=limit, page=number)
+        page = find_sessions(db, organization_id, query, NOW, Paging(order, number, limit))
         shown = [int(one.session_id or 0) for one in page.items]
         assert shown == expected[number * limit :][:limit], (text, sort, number)
         assert page.total_count == len(expected), (text, number)

@@ -27,6 +27,7 @@ from hansard.resources.sessions.query import Query as Filter
 from hansard.resources.sessions.query import Term, read_query
 from hansard.resources.sessions.schemas import FoundSession
 from hansard.resources.sessions.search import (
+    Paging,
     count_sessions_after,
     find_sessions,
     list_hits,
@@ -114,7 +115,7 @@ def sessions(
         query = read_query(state.q)
         order = read_sort(sort)
         mine = viewer.organization_id
-        found = find_sessions(db, mine, query, now, sort=order, page=page_number - 1, limit=PER_PAGE)
+        found = find_sessions(db, mine, query, now, Paging(order, page_number - 1, PER_PAGE))
     except Invalid as error:
         problem, order = error.sentence, read_sort("")
     made = page(
@@ -200,7 +201,7 @@ def _instead(db: Connection, organization_id: int, query: Filter, now: datetime)
     """Of a filter that finds nothing: for each term, how many there were without it."""
     found = []
     for term in query.terms[:8]:
-        count = find_sessions(db, organization_id, query.without(term), now, limit=1).total_count
+        count = find_sessions(db, organization_id, query.without(term), now, Paging(limit=1)).total_count
         found.append((term, count or 0))
     return [one for one in found if one[1]]
 

@@ -167,18 +167,10 @@ def find_sessions(
     order = read_sort(sort)
     if after and page:
         raise Invalid("A list is asked for by `page` or by `after`, not by both.")
-    found = search.find_page(
-        db,
-        caller.organization_id,
-        read_query(q),
-        now,
-        sort=order,
-        page=page,
-        limit=limit,
-        after=read_cursor(after, order) if after else None,
-        with_total=not after if total is None else total,
-    )
-    return written(found)
+    place = read_cursor(after, order) if after else None
+    with_total = not after if total is None else total
+    wished = search.Paging(order, page, limit, place, with_total)
+    return written(search.find_page(db, caller.organization_id, read_query(q), now, wished))
 
 
 @router.get(

@@ -116,43 +116,32 @@ class _Asked:
         return replace(self, terms=terms, shape=_told(shape, self.seen), values={**self.values, **given})
 
 
+@dataclass(frozen=True)
+class Paging:
+    """Which page of a list is wanted, from 0 or `after` a place, in which order, and whether with its total."""
+
+    sort: Sort = NEWEST
+    page: int = 0
+    limit: int = 50
+    after: Cursor | None = None
+    with_total: bool = True
+
+
 def find_sessions(
-    db: Connection,
-    organization_id: int,
-    query: Query,
-    now: datetime,
-    *,
-    sort: Sort = NEWEST,
-    page: int = 0,
-    limit: int = 50,
-    after: Cursor | None = None,
-    with_total: bool = True,
+    db: Connection, organization_id: int, query: Query, now: datetime, wished: Paging = Paging()
 ) -> FoundPage:
-    """A page, from 0 or `after` a place, of the sessions a filter finds. Test sessions are among them.
+    """A page of the sessions a filter finds. Test sessions are among them.
 
     With their exact number, on all pages together, unless it is not wanted. Raises Invalid for a value that means
     nothing.
     """
-    found = find_page(
-        db, organization_id, query, now, sort=sort, page=page, limit=limit, after=after, with_total=with_total
-    )
-    return FoundPage.model_validate(found, from_attributes=True)
+    return FoundPage.model_validate(find_page(db, organization_id, query, now, wished), from_attributes=True)
 
 
-def find_page(
-    db: Connection,
-    organization_id: int,
-    query: Query,
-    now: datetime,
-    *,
-    sort: Sort = NEWEST,
-    page: int = 0,
-    limit: int = 50,
-    after: Cursor | None = None,
-    with_total: bool = True,
-) -> Row:
+def find_page(db: Connection, organization_id: int, query: Query, now: datetime, wished: Paging) -> Row:
     """The same as what its JSON says, without a model for every session."""
-    limit = min(limit, MOST_PER_PAGE)
+    page, after, sort, with_total = wished.page, wished.after, wished.sort, wished.with_total
+    limit = min(wished.limit, MOST_PER_PAGE)
     if page * limit > LAST_ROW:
         raise Invalid(f"There is no page {page}.")
     asked = _asked(db, organization_id, query, now, is_counted=with_total)
@@ -270,7 +259,7 @@ def search_sessions(
 
 def search_page(db: Connection, organization_id: int, query: Query, now: datetime, *, page: int, limit: int) -> Row:
     """The same as what its JSON says, without a model for every session."""
-    found = find_page(db, organization_id, query, now, page=page, limit=limit)
+    found = find_page(db, organization_id, query, now, Paging(page=page, limit=limit))
     found.pop("next")
     rows = found["items"]
     told = _hits_in(db, organization_id, query, [(int(row.session_id), row.timestamp) for row in rows])
