@@ -61,7 +61,6 @@ def asking(sqlite_house: House, monkeypatch: pytest.MonkeyPatch) -> Asking:
         ("tool:find_slot,book_slot -failed:book_slot since:90d", "session_traits"),
         ("language:en has:recording", "session_traits"),
         ("metadata:tier is:live", "session_metadata"),
-        ("-tool:find_slot", "session_wide"),
         ("label:GOOD,BAD", "session_label"),
         ("label:none", "session_wide"),
         ("label:none,GOOD", "session_wide"),
@@ -75,6 +74,13 @@ def asking(sqlite_house: House, monkeypatch: pytest.MonkeyPatch) -> Asking:
 )
 def test_a_filter_is_read_by_the_narrowest_index_that_holds_it(asking: Asking, query: str, index: str) -> None:
     assert set(asking.indexes(q=query)) == {index}
+
+
+def test_those_that_lack_a_trait_are_all_but_those_that_have_it(asking: Asking) -> None:
+    assert asking.indexes(q="-tool:find_slot") == ["session_traits"]  # none is left to be looked for
+    assert asking.indexes(q="-tool:pay") == ["session_traits", "session_wide"]
+    assert asking.indexes(q="-metadata:order=7") == [KEY, "session_wide"]
+    assert asking.indexes(q="-tool:pay is:live") == ["session_wide"]
 
 
 def test_many_are_counted_by_the_narrow_index_and_walked_in_their_order(

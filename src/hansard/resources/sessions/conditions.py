@@ -6,16 +6,30 @@ values; what is made of a shape is made once, with the values left open.
 
 import operator
 import re
+from collections import defaultdict
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
 from functools import cache, lru_cache, partial
-from itertools import count
+from itertools import chain, count, islice
 from json import dumps
 from typing import Any, NamedTuple
 
-from sqlalchemy import BindParameter, ColumnElement, Double, Select, and_, bindparam, false, func, not_, or_, select
+from sqlalchemy import (
+    BindParameter,
+    ColumnElement,
+    Double,
+    Select,
+    and_,
+    bindparam,
+    false,
+    func,
+    intersect,
+    not_,
+    or_,
+    select,
+)
 
 from hansard.db.dialect import numbers_in
 from hansard.db.tables import session, snapshot
@@ -26,7 +40,7 @@ from hansard.kit.text import has_part
 from hansard.kit.times import read_moment
 from hansard.resources.sessions.parties import PARTIES, is_with, seeks_party
 from hansard.resources.sessions.query import Term
-from hansard.resources.sessions.traits import holds_trait, traits_given
+from hansard.resources.sessions.traits import sets_with, traits_given
 from hansard.resources.sessions.values import has_value
 
 _UNITS_MS = {"": 1000, "ms": 1, "s": 1000, "m": 60_000, "h": 3_600_000, "d": 86_400_000, "w": 7 * 86_400_000}
@@ -82,13 +96,25 @@ def by_cost(term: Term) -> int:
     return 1 if term.field in ("agent", "prompt", "channel", "model") else 0
 
 
+def all_wanted(terms: Sequence[Term], now: datetime) -> list[Wanted]:
+    """What terms ask, those that look for traits in the same set together. Raises Invalid."""
+    of_set = defaultdict[str, list[Term]](list)
+    others = []
+    for one in terms:
+        if one.field in TRAITS and not one.is_not:
+            of_set[TRAITS[one.field][0]].append(one)
+        else:
+            others.append(wanted(one, now))
+    return [*(Wanted((_of_traits(some),), is_not=False, is_seen=False) for some in of_set.values()), *others]
+
+
 def wanted(term: Term, now: datetime) -> Wanted:
     """What a term asks. Raises Invalid for a value that means nothing."""
     if seeks_party(term):
         parts = tuple(folded_part(value) for value in term.values)
         return Wanted((Condition(is_with(term.field), parts),), term.is_not, is_seen=False)
     if term.field in TRAITS:
-        return Wanted((_of_traits(term),), term.is_not, is_seen=False)
+        return Wanted((_of_traits([term]),), term.is_not, is_seen=False)
     read = _FIELDS[term.field]
     return Wanted(tuple(read(value, now) for value in term.values), term.is_not, term.field in SEEN)
 
@@ -300,9 +326,6 @@ TRAITS: Mapping[str, tuple[str, tuple[str, ...]]] = {
     "category": ("trait_set_id", ("category",)),
     "metadata": ("metadata_set_id", ("metadata", "value")),
 }
-_HOLDS: Mapping[str, Form] = {
-    name: partial(holds_trait, session.c[column], kinds) for name, (column, kinds) in TRAITS.items()
-}
 
 
 def of_values(words: Sequence[str], *, some_are_traits: bool, is_not: bool) -> Wanted:
@@ -312,7 +335,8 @@ def of_values(words: Sequence[str], *, some_are_traits: bool, is_not: bool) -> W
 
 
 def _holds_or_has(mine: Any, *words: Any) -> ColumnElement[bool]:
-    return or_(_HOLDS["metadata"](mine, *words), has_value(mine, *words))
+    column, kinds = TRAITS["metadata"]
+    return or_(session.c[column].in_(sets_with(kinds, mine, *words)), has_value(mine, *words))
 
 
 def among(ids: Sequence[int]) -> Condition:
@@ -325,10 +349,27 @@ def _is_among(_mine: Any, ids: Any) -> ColumnElement[bool]:
     return is_one
 
 
-def _of_traits(term: Term) -> Condition:
-    """All values of a term at once: each for itself would be a set of sets of its own."""
-    _, kinds = TRAITS[term.field]
-    return Condition(_HOLDS[term.field], traits_given(kinds, term.values))
+def _of_traits(terms: Sequence[Term]) -> Condition:
+    """What terms ask of the same set of a session: all of them, with any of the values of each."""
+    (column, _), *_ = (TRAITS[one.field] for one in terms)
+    given = [traits_given(TRAITS[one.field][1], one.values) for one in terms]
+    parts = tuple((TRAITS[one.field][1], len(some)) for one, some in zip(terms, given, strict=True))
+    return Condition(_is_in_sets(column, parts), tuple(chain.from_iterable(given)))
+
+
+@lru_cache(maxsize=_MOST_SHAPES)
+def _is_in_sets(column: str, parts: tuple[tuple[tuple[str, ...], int], ...]) -> Form:
+    """That a session's set holds a trait of each part, which are kinds and a number of words: the sets are few, and
+    those with all of them looked for before any session is.
+    """
+
+    def where(mine: Any, *given: Any) -> ColumnElement[bool]:
+        left = iter(given)
+        sets = [sets_with(kinds, mine, *islice(left, count)) for kinds, count in parts]
+        found: ColumnElement[bool] = session.c[column].in_(intersect(*sets) if len(sets) > 1 else sets[0])
+        return found
+
+    return where
 
 
 _Read = Callable[[str, datetime], Condition]

@@ -36,6 +36,7 @@ from hansard.resources.sessions.conditions import (
     TRAITS,
     Shape,
     Wanted,
+    all_wanted,
     among,
     any_of,
     by_cost,
@@ -145,7 +146,7 @@ def find_page(db: Connection, organization_id: int, query: Query, now: datetime,
     if page * limit > LAST_ROW:
         raise Invalid(f"There is no page {page}.")
     asked = _asked(db, organization_id, query, now, is_counted=with_total)
-    known = _known_total(db, query, asked) if with_total or query.terms else None
+    known = _known_total(db, query, asked, now) if with_total or query.terms else None
     if known is not None and page * limit >= known:
         return {**page_fields([], known if with_total else None, page, limit), "next": None}
     path = _path(db, asked, sort, known, with_total=with_total)
@@ -161,8 +162,14 @@ def find_page(db: Connection, organization_id: int, query: Query, now: datetime,
     return {**page_fields(items, total, page, limit), "next": following}
 
 
-def _known_total(db: Connection, query: Query, asked: _Asked) -> int | None:
-    """How many there are, where that is kept: of all, of snapshots, and of each whether they are tests."""
+def _known_total(db: Connection, query: Query, asked: _Asked, now: datetime) -> int | None:
+    """How many there are, where that is kept: of all, of snapshots, and of each whether they are tests.
+
+    Those that lack a trait are all but those that have it, which are counted sooner.
+    """
+    if len(query.terms) == 1 and query.terms[0].is_not and query.terms[0].field in TRAITS:
+        having = _asked(db, asked.organization_id, Query((replace(query.terms[0], is_not=False),)), now)
+        return count_all(db, asked.organization_id, with_tests=True) - _counted(db, having)
     kinds = frozenset({False, True})
     for term in query.terms:
         if term.field in SEEN:
@@ -184,6 +191,11 @@ _KINDS = {("is", "test"): True, ("is", "live"): False}
 @lru_cache(maxsize=_MOST_KEPT)
 def _known(shape: Shape, kinds: frozenset[bool]) -> Select[Any]:
     return counting_seen_as([snapshot.c.organization_id == bindparam("mine"), *shape.of_snapshot], kinds)
+
+
+def _counted(db: Connection, asked: _Asked) -> int:
+    path = _path(db, asked, NEWEST, None, with_total=True)
+    return _count(db, asked, path.hint) if path.total is None else path.total
 
 
 def _count(db: Connection, asked: _Asked, hint: str | None) -> int:
@@ -349,7 +361,7 @@ def _asked(db: Connection, organization_id: int, query: Query, now: datetime, *,
     """
     rare = {one: found for one in query.terms if (found := _rare(db, organization_id, one))}
     asked = sorted((one for one in query.terms if is_condition(one) and one not in rare), key=by_cost)
-    terms = [*(wanted(one, now) for one in asked), *(one.wanted for one in rare.values())]
+    terms = [*all_wanted(asked, now), *(one.wanted for one in rare.values())]
     mixed = [one for one in query.terms if not is_condition(one) and not _is_spoken(one)]
     told = [_where_mixed(db, organization_id, one, now) for one in mixed]
     is_counted = is_counted and not terms and not told

@@ -12,7 +12,7 @@ from itertools import islice
 from typing import Any
 
 from pydantic_core import to_json
-from sqlalchemy import ColumnElement, Connection, and_, or_, select
+from sqlalchemy import ColumnElement, Connection, Select, and_, or_, select
 
 from hansard.db.counters import next_numbers
 from hansard.db.hot import rows_among
@@ -170,17 +170,15 @@ def traits_given(kinds: Sequence[str], values: Iterable[str]) -> tuple[str, ...]
 _LANGUAGES = ("language",)
 
 
-def holds_trait(column: ColumnElement[Any], kinds: Sequence[str], mine: Any, *given: Any) -> ColumnElement[bool]:
-    """Whether the set that `column` names holds one of the words `traits_given` made. Of the organization `mine`."""
+def sets_with(kinds: Sequence[str], mine: Any, *given: Any) -> Select[Any]:
+    """The sets that hold one of the words `traits_given` made. Of the organization `mine`."""
     step = 3 if kinds == _LANGUAGES else 1
     same = or_(*(_is_within(*given[first : first + step]) for first in range(0, len(given), step)))
     is_kind = or_(*(trait.c.kind == kind for kind in kinds))
     named = select(trait.c.id).where(trait.c.organization_id == mine, is_kind, same)
-    sets = select(trait_of_set.c.set_id).where(
+    return select(trait_of_set.c.set_id).where(
         trait_of_set.c.organization_id == mine, trait_of_set.c.trait_id.in_(named)
     )
-    found: ColumnElement[bool] = column.in_(sets)
-    return found
 
 
 def _is_within(word: Any, *region: Any) -> ColumnElement[bool]:
