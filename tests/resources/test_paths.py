@@ -62,7 +62,7 @@ def asking(sqlite_house: House, monkeypatch: pytest.MonkeyPatch) -> Asking:
         ("language:en has:recording", "session_traits"),
         ("metadata:tier is:live", "session_metadata"),
         ("label:GOOD,BAD", "session_label"),
-        ("label:none", "session_wide"),
+        ("has:label is:live", "session_label"),
         ("label:none,GOOD", "session_wide"),
         ("-from:555", "session_wide"),
         ("-agent:Ada", "session_wide"),
@@ -76,11 +76,13 @@ def test_a_filter_is_read_by_the_narrowest_index_that_holds_it(asking: Asking, q
     assert set(asking.indexes(q=query)) == {index}
 
 
-def test_those_that_lack_a_trait_are_all_but_those_that_have_it(asking: Asking) -> None:
+def test_those_that_lack_something_are_all_but_those_that_have_it(asking: Asking) -> None:
     assert asking.indexes(q="-tool:find_slot") == ["session_traits"]  # none is left to be looked for
     assert asking.indexes(q="-tool:pay") == ["session_traits", "session_wide"]
     assert asking.indexes(q="-metadata:order=7") == [KEY, "session_wide"]
     assert asking.indexes(q="-tool:pay is:live") == ["session_wide"]
+    assert asking.indexes(q="label:none") == asking.indexes(q="-has:label") == ["session_label"]
+    assert asking.indexes(q="label:none is:live") == ["session_wide"]
 
 
 def test_many_are_counted_by_the_narrow_index_and_walked_in_their_order(

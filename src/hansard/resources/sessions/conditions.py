@@ -8,7 +8,7 @@ import operator
 import re
 from collections import defaultdict
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 from functools import cache, lru_cache, partial
@@ -87,6 +87,13 @@ def is_condition(term: Term) -> bool:
 def seeks_nothing(term: Term) -> bool:
     """Whether a term asks for sessions that lack something, which no index of what they have leads to."""
     return term.field == "label" and any(value.lower() == _NONE for value in term.values)
+
+
+def what_they_lack(term: Term) -> Term | None:
+    """What a session must not have that a term finds, if that is what it asks; None for other terms."""
+    if term.is_not:
+        return replace(term, is_not=False) if term.field in TRAITS or replace(term, is_not=False) == HAS_LABEL else None
+    return HAS_LABEL if seeks_nothing(term) and len(term.values) == 1 else None
 
 
 def by_cost(term: Term) -> int:
@@ -202,6 +209,7 @@ _WORDS: Mapping[str, Mapping[str, Condition]] = {
     },
 }
 _NONE = "none"
+HAS_LABEL = Term("has", ("label",))
 _NO_LABEL = _fixed(session.c.label_code.is_(None))
 
 

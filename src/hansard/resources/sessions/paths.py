@@ -14,7 +14,7 @@ from sqlalchemy.sql.visitors import iterate
 
 from hansard.db.dialect import is_sqlite
 from hansard.db.tables import NARROW, PARTIAL, session
-from hansard.resources.sessions.conditions import SEEN, TRAITS, seeks_nothing
+from hansard.resources.sessions.conditions import HAS_LABEL, SEEN, TRAITS, seeks_nothing
 from hansard.resources.sessions.parties import PARTIES
 from hansard.resources.sessions.query import Term
 
@@ -66,9 +66,14 @@ class Path(NamedTuple):
 
 def needs_of(terms: Sequence[Term]) -> Needs:
     """What the terms of a filter ask."""
-    seeking = (one for one in terms if one.field in _SOUGHT and not one.is_not and not seeks_nothing(one))
-    sought = {_SOUGHT[one.field] for one in seeking}
-    return Needs(frozenset(column for one in terms for column in _columns(one)), frozenset(sought))
+    sought = frozenset(column for one in terms if (column := _sought(one)))
+    return Needs(frozenset(column for one in terms for column in _columns(one)), sought)
+
+
+def _sought(term: Term) -> str | None:
+    if term.is_not or seeks_nothing(term):
+        return None
+    return "label_code" if term == HAS_LABEL else _SOUGHT.get(term.field)
 
 
 def _columns(term: Term) -> Iterable[str]:

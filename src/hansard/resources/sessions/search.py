@@ -45,6 +45,7 @@ from hansard.resources.sessions.conditions import (
     of_values,
     opened,
     wanted,
+    what_they_lack,
 )
 from hansard.resources.sessions.fulltext import Newest, Search, Sought
 from hansard.resources.sessions.hits import Hit, hits, sought_phrases
@@ -165,10 +166,10 @@ def find_page(db: Connection, organization_id: int, query: Query, now: datetime,
 def _known_total(db: Connection, query: Query, asked: _Asked, now: datetime) -> int | None:
     """How many there are, where that is kept: of all, of snapshots, and of each whether they are tests.
 
-    Those that lack a trait are all but those that have it, which are counted sooner.
+    Those that lack something are all but those that have it, which are counted sooner.
     """
-    if len(query.terms) == 1 and query.terms[0].is_not and query.terms[0].field in TRAITS:
-        having = _asked(db, asked.organization_id, Query((replace(query.terms[0], is_not=False),)), now)
+    if len(query.terms) == 1 and (lacked := what_they_lack(query.terms[0])):
+        having = _asked(db, asked.organization_id, Query((lacked,)), now)
         return count_all(db, asked.organization_id, with_tests=True) - _counted(db, having)
     kinds = frozenset({False, True})
     for term in query.terms:
