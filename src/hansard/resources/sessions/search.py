@@ -147,7 +147,9 @@ def find_page(db: Connection, organization_id: int, query: Query, now: datetime,
     if page * limit > LAST_ROW:
         raise Invalid(f"There is no page {page}.")
     asked = _asked(db, organization_id, query, now, is_counted=with_total)
-    known = _known_total(db, query, asked, now) if with_total or query.terms else None
+    known = _known_total(db, query, asked) if with_total or query.terms else None
+    if known is None and with_total:
+        known = _total_of_others(db, query, asked, now)
     if known is not None and page * limit >= known:
         return {**page_fields([], known if with_total else None, page, limit), "next": None}
     path = _path(db, asked, sort, known, with_total=with_total)
@@ -163,14 +165,18 @@ def find_page(db: Connection, organization_id: int, query: Query, now: datetime,
     return {**page_fields(items, total, page, limit), "next": following}
 
 
-def _known_total(db: Connection, query: Query, asked: _Asked, now: datetime) -> int | None:
-    """How many there are, where that is kept: of all, of snapshots, and of each whether they are tests.
-
-    Those that lack something are all but those that have it, which are counted sooner.
+def _total_of_others(db: Connection, query: Query, asked: _Asked, now: datetime) -> int | None:
+    """How many there are that lack something, where nothing else is asked: all but those that have it, which are
+    counted sooner.
     """
-    if len(query.terms) == 1 and (lacked := what_they_lack(query.terms[0])):
-        having = _asked(db, asked.organization_id, Query((lacked,)), now)
-        return count_all(db, asked.organization_id, with_tests=True) - _counted(db, having)
+    if len(query.terms) != 1 or (lacked := what_they_lack(query.terms[0])) is None:
+        return None
+    having = _asked(db, asked.organization_id, Query((lacked,)), now)
+    return count_all(db, asked.organization_id, with_tests=True) - _counted(db, having)
+
+
+def _known_total(db: Connection, query: Query, asked: _Asked) -> int | None:
+    """How many there are, where that is kept: of all, of snapshots, and of each whether they are tests."""
     kinds = frozenset({False, True})
     for term in query.terms:
         if term.field in SEEN:
@@ -393,10 +399,12 @@ class _Rare(NamedTuple):
 
 def _rare(db: Connection, organization_id: int, term: Term) -> _Rare | None:
     """What a term asks of metadata of which some values may be rare; None where all are traits, or none is a value."""
-    if term.field != "metadata" or not any("=" in value for value in term.values):
+    if term.field != "metadata":
         return None
     _, kinds = TRAITS[term.field]
     words = traits_given(kinds, term.values)
+    if not any("=" in word for word in words):
+        return None
     known = find_traits(db, organization_id, kinds, words)
     if all("=" not in word or (VALUE, word) in known for word in words):
         return None

@@ -160,7 +160,7 @@ def _parts(items: Iterable[Any]) -> Iterator[list[Any]]:
 
 
 def traits_given(kinds: Sequence[str], values: Iterable[str]) -> tuple[str, ...]:
-    """What `holds_trait` is given for values; a language is also found where a region is added to it."""
+    """What `sets_with` is given for values; a language is also found where a region is added to it."""
     words = [word_of(kinds[0], value) for value in values]
     if kinds != _LANGUAGES:
         return tuple(words)
