@@ -10,7 +10,7 @@ from sqlalchemy import Connection
 
 from hansard import __version__
 from hansard.cli.dictionaries import measured
-from hansard.cli.opening import with_settings
+from hansard.cli.opening import walked, with_settings
 from hansard.db.engine import FILE_NAME, Database, open_database
 from hansard.db.health import LOW_BYTES, free_bytes, has_wal_reset_bug, size_bytes, version_of
 from hansard.db.migrate import newest_revision, revision_of
@@ -23,10 +23,9 @@ from hansard.resources.sessions.dictionaries import count_bodies, list_dictionar
 from hansard.resources.sessions.fulltext import count_documents
 from hansard.resources.sessions.packing import BUILT_IN
 from hansard.resources.sessions.recordings import count_recordings, list_blobs
-from hansard.resources.sessions.store import count_sessions, list_damaged, list_keys_after
+from hansard.resources.sessions.store import count_sessions, list_damaged
 
 Finding = tuple[str, str]
-_SESSIONS_AT_ONCE = 500
 
 
 @click.command()
@@ -120,18 +119,14 @@ def _bodies(db: Connection) -> Iterator[Finding]:
 
 
 def _records(database: Database) -> Iterator[Finding]:
-    """Whether what every record says is what was stored, by its checksum; the next few in a view of their own."""
+    """Whether what every record says is what was stored, by its checksum."""
     with database.reading() as db:
         organizations = list_organizations(db)
     for one in organizations:
-        count, last, damaged = 0, 0, list[int]()
-        while True:
-            with database.reading() as db:
-                ids = [key.id for key in list_keys_after(db, one.id, last, _SESSIONS_AT_ONCE)]
-                if not ids:
-                    break
-                damaged += list_damaged(db, one.id, ids)
-            count, last = count + len(ids), ids[-1]
+        count, damaged = 0, list[int]()
+        for db, keys in walked(database, one.id):
+            count += len(keys)
+            damaged += list_damaged(db, one.id, [key.id for key in keys])
         if damaged:
             numbers = ", ".join(map(str, damaged))
             yield "broken", f"The records of these sessions of {one.name!r} are damaged: {numbers}."

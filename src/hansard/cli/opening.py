@@ -1,7 +1,7 @@
 """What most commands begin with: the settings, and the database they name, ready to use."""
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import wraps
@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import click
+from sqlalchemy import Connection
 
 from hansard.db.engine import Database, open_database
 from hansard.db.migrate import migrate
@@ -16,8 +17,10 @@ from hansard.kit.errors import HansardError
 from hansard.kit.settings import SettingError, Settings, Sourced, read_settings
 from hansard.resources.accounts import store as accounts
 from hansard.resources.accounts.schemas import Organization
+from hansard.resources.sessions.store import SessionRef, list_keys_after
 
 DEFAULT_ORGANIZATION = "default"
+_SESSIONS_AT_ONCE = 200
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -49,6 +52,19 @@ def _read(flags: dict[str, Any], config: Path | None) -> Sourced:
         return read_settings(flags, os.environ, config)
     except SettingError as error:
         raise click.ClickException(str(error)) from None
+
+
+def walked(
+    database: Database, organization_id: int, after: int = 0
+) -> Iterator[tuple[Connection, Sequence[SessionRef]]]:
+    """The sessions of an organization with an id above `after`, in order of id, some at a time in a view of theirs."""
+    while True:
+        with database.reading() as db:
+            keys = list_keys_after(db, organization_id, after, _SESSIONS_AT_ONCE)
+            if not keys:
+                return
+            yield db, keys
+        after = keys[-1].id
 
 
 def address_of(settings: Settings) -> str:

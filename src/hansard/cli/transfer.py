@@ -16,15 +16,13 @@ import click
 from pydantic_core import from_json, to_json
 
 from hansard.cli.accounts import of_organization
-from hansard.cli.opening import opened, organization_named, with_settings
+from hansard.cli.opening import opened, organization_named, walked, with_settings
 from hansard.db.engine import Database
 from hansard.kit.settings import Sourced
 from hansard.resources.ingest.receipt import take
 from hansard.resources.ingest.validation import Checked, checked
-from hansard.resources.sessions.store import count_sessions, list_keys_after, list_records
+from hansard.resources.sessions.store import count_sessions, list_records
 from hansard.wire import MAX_BYTES, MAX_EVENTS, Event, Receipt
-
-_SESSIONS_AT_ONCE = 200
 
 
 @dataclass
@@ -146,21 +144,18 @@ def _export(database: Database, mine: int, stream: BinaryIO, place: "_Place") ->
         total = count_sessions(db, mine, after=place.line)
     count, damaged = 0, list[int]()
     with _progress("exporting", total, 0) as advance:
-        while True:
-            with database.reading() as db:
-                keys = list_keys_after(db, mine, place.line, _SESSIONS_AT_ONCE)
-                if not keys:
-                    return count, damaged
-                for key, children in list_records(db, mine, keys):
-                    if children is None:
-                        damaged.append(key.id)
-                        continue
-                    count += 1
-                    for child in children:
-                        stream.write(to_json(Event(**child, session={"service": key.service, "sid": key.sid})) + b"\n")
+        for db, keys in walked(database, mine, place.line):
+            for key, children in list_records(db, mine, keys):
+                if children is None:
+                    damaged.append(key.id)
+                    continue
+                count += 1
+                for child in children:
+                    stream.write(to_json(Event(**child, session={"service": key.service, "sid": key.sid})) + b"\n")
             stream.flush()
             advance(len(keys))
             place.remember(offset=stream.tell() if place.file else 0, line=keys[-1].id)
+    return count, damaged
 
 
 @dataclass

@@ -261,7 +261,6 @@ trait_of_set = Table(
     **_COMPACT,
 )
 
-# Every source and target that a session ever had (`sessions/parties.py`), to search a part of it in.
 # Of metadata, the values that few sessions share (`sessions/values.py`).
 metadata_value = Table(
     "metadata_value",
@@ -273,6 +272,7 @@ metadata_value = Table(
     **_COMPACT,
 )
 
+# Every source and target that a session ever had (`sessions/parties.py`), to search a part of it in.
 party = Table(
     "party",
     metadata,

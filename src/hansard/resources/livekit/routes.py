@@ -11,7 +11,6 @@ from starlette.datastructures import UploadFile
 
 from hansard.db.access import Now, Storage
 from hansard.kit.body import encoding_of, inflated, received
-from hansard.kit.errors import Conflict
 from hansard.kit.otlp import PROTOBUF, trace_answer
 from hansard.resources.livekit import logs, traces
 from hansard.resources.livekit.access import Uploader
@@ -44,7 +43,7 @@ async def add_upload(
             events += [] if sound else [refused_audio(upload, events[0])]
     finally:
         await parts.close()
-    intake = _whole(await _write(storage, organization_id, events, now, idle, sound))
+    intake = (await _write(storage, organization_id, events, now, idle, sound)).whole()
     if sound:
         request.app.state.listener.wake(organization_id)
     return {
@@ -60,7 +59,7 @@ async def add_logs(request: Request, storage: Storage, organization_id: Uploader
     body = await _body(request)
     found = await run_in_threadpool(logs.read, body)
     if found.events:
-        _whole(await _write(storage, organization_id, found.events, now, idle))
+        (await _write(storage, organization_id, found.events, now, idle)).whole()
     return Response(logs_answer(found.left), media_type=PROTOBUF)
 
 
@@ -100,13 +99,6 @@ async def _write(
 ) -> Intake:
     work = partial(_add, organization_id=organization_id, events=events, now=now, idle=idle, sound=sound)
     return await asyncio.wrap_future(storage.writer.submit(organization_id, work))
-
-
-def _whole(intake: Intake) -> Intake:
-    """What became of events that belong together. Raises Conflict where the record of their session is damaged."""
-    if intake.damaged:
-        raise Conflict(DAMAGED)
-    return intake
 
 
 def _add(

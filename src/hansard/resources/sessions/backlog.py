@@ -80,9 +80,9 @@ def find_batch(db: Connection, organization_id: int) -> Batch | None:
         return Batch(None, after, ())
     changes = list_changes_after(db, organization_id, before.seq, _MOST_CHANGES)
     if changes:
-        ids, documents = _documents(db, organization_id, list(dict.fromkeys(one.session_id for one in changes)))
-        is_read = set(ids).__contains__
-        whole = next((place for place, one in enumerate(changes) if not is_read(one.session_id)), len(changes))
+        read, documents = _documents(db, organization_id, list(dict.fromkeys(one.session_id for one in changes)))
+        known = set(read)
+        whole = next((place for place, one in enumerate(changes) if one.session_id not in known), len(changes))
         is_last = whole == len(changes) < _MOST_CHANGES and before.walk is None
         return Batch(before, replace(before, seq=changes[whole - 1].seq), documents, is_last)
     if before.walk is None:

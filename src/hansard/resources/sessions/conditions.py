@@ -91,9 +91,10 @@ def seeks_nothing(term: Term) -> bool:
 
 def what_they_lack(term: Term) -> Term | None:
     """What a session must not have that a term finds, if that is what it asks; None for other terms."""
-    if term.is_not:
-        return replace(term, is_not=False) if term.field in TRAITS or replace(term, is_not=False) == HAS_LABEL else None
-    return HAS_LABEL if seeks_nothing(term) and len(term.values) == 1 else None
+    if not term.is_not:
+        return HAS_LABEL if seeks_nothing(term) and len(term.values) == 1 else None
+    turned = replace(term, is_not=False)
+    return turned if term.field in TRAITS or turned == HAS_LABEL else None
 
 
 def by_cost(term: Term) -> int:
@@ -344,24 +345,26 @@ def of_values(words: Sequence[str], *, some_are_traits: bool, is_not: bool) -> W
 
 def _holds_or_has(mine: Any, *words: Any) -> ColumnElement[bool]:
     column, kinds = TRAITS["metadata"]
-    return or_(session.c[column].in_(sets_with(kinds, mine, *words)), has_value(mine, *words))
+    return or_(_is_in_sets(column, ((kinds, len(words)),))(mine, *words), has_value(mine, *words))
 
 
 def among(ids: Sequence[int]) -> Condition:
     """That a session is one of these: for SQLite, which is told them in JSON."""
-    return Condition(_is_among, (dumps(list(ids)),))
+    return Condition(is_among, (dumps(list(ids)),))
 
 
-def _is_among(_mine: Any, ids: Any) -> ColumnElement[bool]:
+def is_among(_mine: Any, ids: Any) -> ColumnElement[bool]:
+    """The form of that."""
     is_one: ColumnElement[bool] = session.c.id.in_(select(numbers_in(ids)))
     return is_one
 
 
 def _of_traits(terms: Sequence[Term]) -> Condition:
     """What terms ask of the same set of a session: all of them, with any of the values of each."""
-    (column, _), *_ = (TRAITS[one.field] for one in terms)
-    given = [traits_given(TRAITS[one.field][1], one.values) for one in terms]
-    parts = tuple((TRAITS[one.field][1], len(some)) for one, some in zip(terms, given, strict=True))
+    column, _ = TRAITS[terms[0].field]
+    kinds = [TRAITS[one.field][1] for one in terms]
+    given = [traits_given(some, one.values) for some, one in zip(kinds, terms, strict=True)]
+    parts = tuple(zip(kinds, map(len, given), strict=True))
     return Condition(_is_in_sets(column, parts), tuple(chain.from_iterable(given)))
 
 

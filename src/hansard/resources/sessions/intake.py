@@ -42,7 +42,7 @@ from hansard.resources.sessions.threads import Move, link_threads, refresh_conve
 from hansard.resources.sessions.totals import change_totals
 from hansard.resources.sessions.traits import TRAIT_KINDS, Trait, metadata_traits, trait_sets, traits
 from hansard.resources.sessions.turns import json_text
-from hansard.resources.sessions.values import Noted, note_values, rare_in, values_in, without_rare
+from hansard.resources.sessions.values import Noted, note_values, told_apart, values_in
 from hansard.wire import SESSION_KINDS, UNLISTED, Event, moment_of
 
 DAMAGED = "The record of this session is damaged: nothing can be added to it."
@@ -59,6 +59,12 @@ class Intake:
     damaged: list[int] = field(default_factory=list)  # events of sessions whose records cannot be read
     session_ids: dict[Named, int] = field(default_factory=dict)
     label_ids: list[int] = field(default_factory=list)
+
+    def whole(self) -> "Intake":
+        """The same, of events that belong together. Raises Conflict where the record of their session is damaged."""
+        if self.damaged:
+            raise Conflict(DAMAGED)
+        return self
 
     def part(self, start: int, stop: int, names: Iterable[Named]) -> "Intake":
         """What became of the events from this place up to that one, which told of these sessions."""
@@ -126,10 +132,7 @@ def add_events(db: Connection, organization_id: int, events: Sequence[Event], no
 
 def add_event(db: Connection, organization_id: int, event: Event, now: datetime, idle: timedelta) -> Intake:
     """The same of a single event that must not be left out. Raises Conflict where the session's record is damaged."""
-    intake = add_events(db, organization_id, [event], now, idle)
-    if intake.damaged:
-        raise Conflict(DAMAGED)
-    return intake
+    return add_events(db, organization_id, [event], now, idle).whole()
 
 
 def add_told(db: Connection, organization_id: int, events: Sequence[Told], now: datetime, idle: timedelta) -> Intake:
@@ -283,12 +286,11 @@ def _describe(db: Connection, organization_id: int, drafts: Sequence[_Draft]) ->
     snapshots = snapshot_ids(db, organization_id, said)
     added, shown = _add_labels(db, organization_id, drafts)
     seen = [(draft.row["trait_set_id"], draft.traits) for draft in drafts]
-    told = [metadata_traits(draft.head.metadata) for draft in drafts]
-    common = without_rare(db, organization_id, told)
-    sets = trait_sets(db, organization_id, [*seen, *((None, some) for some in common)])
+    told = told_apart(db, organization_id, [metadata_traits(draft.head.metadata) for draft in drafts])
+    sets = trait_sets(db, organization_id, [*seen, *((None, some) for some, _ in told)])
     sets_of_each = zip(sets[: len(drafts)], sets[len(drafts) :], strict=True)
-    for draft, all_of, kept in zip(drafts, told, common, strict=True):
-        draft.values = rare_in(all_of, kept)
+    for draft, (_, values) in zip(drafts, told, strict=True):
+        draft.values = values
     for draft, snapshot_id, of_each in zip(drafts, snapshots, sets_of_each, strict=True):
         row = draft.row
         row["snapshot_id"] = snapshot_id

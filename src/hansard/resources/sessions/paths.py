@@ -24,7 +24,7 @@ WIDE = "INDEXED BY session_wide"
 # behind all the others: the sessions of an old version of a prompt.
 _FEW = 20_000
 _FEW_ROWS = 2_000  # are read in as much time
-_RARE = (*PARTIES.values(), "trait_set_id", "metadata_set_id")  # what few sessions may have
+_RARE = dict.fromkeys((*PARTIES.values(), *(column for column, _ in TRAITS.values())))  # what few sessions may have
 _NAMED = {"id": KEY, "sid": "INDEXED BY session_key", "conversation_id": "INDEXED BY session_conversation"}
 
 # Which column of a session each field of a filter seeks a value or a range of.

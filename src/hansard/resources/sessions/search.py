@@ -25,7 +25,7 @@ from sqlalchemy import (
     union_all,
 )
 
-from hansard.db.dialect import is_sqlite, numbers_in
+from hansard.db.dialect import is_sqlite
 from hansard.db.hot import rows_of, value_of
 from hansard.db.tables import session, snapshot
 from hansard.kit.errors import Invalid
@@ -40,6 +40,7 @@ from hansard.resources.sessions.conditions import (
     among,
     any_of,
     by_cost,
+    is_among,
     is_condition,
     of_session,
     of_values,
@@ -492,7 +493,7 @@ def _is_one_of(db: Connection, ids: list[int]) -> ColumnElement[bool]:
     """That a session has one of these ids. They are one parameter: of many values there may be too many for more."""
     if not is_sqlite(db):
         return session.c.id == any_(literal(ids, ARRAY(BigInteger)))
-    return session.c.id.in_(select(numbers_in(dumps(ids))))
+    return is_among(None, dumps(ids))
 
 
 def _has(organization_id: int, field: str, value: str, now: datetime) -> ColumnElement[bool]:

@@ -37,9 +37,9 @@ from hansard.resources.sessions.kept import Kept, child_of, read_again
 from hansard.resources.sessions.packing import (
     Dictionary,
     Unreadable,
-    children_in,
     kept_in,
     text_of,
+    unpacked,
     unpacked_bytes,
 )
 from hansard.resources.sessions.parties import of_party
@@ -289,7 +289,7 @@ def get_record(db: Connection, organization_id: int, session_id: int) -> Json:
     if packed is None:
         events = _rows(db, organization_id, [session_id])[session_id]
     else:
-        events = kept_in(_text(session_id, packed, get_dictionary(db, organization_id, packing)))
+        events = kept_in(_read(session_id, text_of, packed, get_dictionary(db, organization_id, packing)))
     return written({"session": row, "metadata": part(metadata or "{}"), "events": events})
 
 
@@ -348,7 +348,7 @@ def list_children(db: Connection, organization_id: int, session_id: int) -> list
     found = first_row(db, _BODY, {"mine": organization_id, "id": session_id})
     if found:
         dictionary = get_dictionary(db, organization_id, found["packing"])
-        return children_in(_text(session_id, found["packed"], dictionary))
+        return _read(session_id, unpacked, found["packed"], dictionary)
     _row(db, organization_id, session_id, select(session.c.id))
     return find_rows(db, organization_id, [session_id])[session_id]
 
@@ -360,7 +360,7 @@ _BODY = select(body.c.packing, body.c.packed).where(
 
 def find_children(db: Connection, organization_id: int, ids: Sequence[int]) -> dict[int, list[Child] | None]:
     """The children of each of these sessions; None where its record is damaged."""
-    found = _read_bodies(db, organization_id, ids, children_in)
+    found = _read_bodies(db, organization_id, ids, unpacked)
     running = [number for number in ids if number not in found]
     return {**found, **find_rows(db, organization_id, running)} if running else found
 
@@ -369,7 +369,7 @@ def find_spoken(db: Connection, organization_id: int, ids: Sequence[int]) -> dic
     """What was said and done in each of these sessions, in the order of the record: none where there is no session, and
     None where its record is damaged.
     """
-    found = _read_bodies(db, organization_id, ids, spoken_in)
+    found = _read_bodies(db, organization_id, ids, lambda *body: spoken_in(text_of(*body)))
     return {**found, **_find_spoken_rows(db, organization_id, [number for number in ids if number not in found])}
 
 
@@ -381,17 +381,9 @@ def find_talks(db: Connection, organization_id: int, ids: Sequence[int]) -> dict
     unread_bytes = sum(unpacked_bytes(packed) or _SOON_READ for packed, _ in unread.values())
     if len(bodies) < len(ids) or unread_bytes > _SOON_READ:
         takes_long(db)
-    found |= {number: _read_talk(number, *body) for number, body in unread.items()}
+    found |= {number: _find_in(number, read_talk, *body) or Talk([]) for number, body in unread.items()}
     running = _find_spoken_rows(db, organization_id, [number for number in ids if number not in found])
     return found | {number: Talk(spoken) for number, spoken in running.items()}
-
-
-def _read_talk(number: int, packed: bytes, dictionary: Dictionary) -> Talk:
-    try:
-        return read_talk(packed, dictionary)
-    except Unreadable:
-        _log.error("%s", _damaged(number))
-        return Talk([])
 
 
 def _find_spoken_rows(db: Connection, organization_id: int, ids: Sequence[int]) -> dict[int, list[Spoken]]:
@@ -401,38 +393,38 @@ def _find_spoken_rows(db: Connection, organization_id: int, ids: Sequence[int]) 
 
 def find_kept_bodies(db: Connection, organization_id: int, ids: Sequence[int]) -> dict[int, list[Kept] | None]:
     """The children of those of these sessions that have ended, as intake takes them; None where one is damaged."""
-    return _read_bodies(db, organization_id, ids, lambda text: list(map(read_again, kept_in(text))))
+    return _read_bodies(db, organization_id, ids, lambda *body: list(map(read_again, kept_in(text_of(*body)))))
 
 
 def list_damaged(db: Connection, organization_id: int, ids: Sequence[int]) -> list[int]:
     """Those of these sessions whose records cannot be read."""
-    return [number for number, what in _read_bodies(db, organization_id, ids, bool).items() if what is None]
+    return [number for number, text in _read_bodies(db, organization_id, ids, text_of).items() if text is None]
 
 
 def _read_bodies(
-    db: Connection, organization_id: int, ids: Sequence[int], fold: Callable[[bytes], T]
+    db: Connection, organization_id: int, ids: Sequence[int], read: Callable[[bytes, Dictionary], T]
 ) -> dict[int, T | None]:
-    """What `fold` makes of the text of each body; None where that is damaged, which is said in the log."""
-    found: dict[int, T | None] = {}
-    for session_id, packed, dictionary in _packed(db, organization_id, ids):
-        try:
-            found[session_id] = fold(_text(session_id, packed, dictionary))
-        except Damaged as error:
-            _log.error("%s", error.sentence)
-            found[session_id] = None
-    return found
+    """What `read` makes of each body; None where that is damaged."""
+    bodies = _packed(db, organization_id, ids)
+    return {number: _find_in(number, read, packed, dictionary) for number, packed, dictionary in bodies}
 
 
-def _text(number: int, packed: bytes, dictionary: Dictionary) -> bytes:
-    """The text of the body of a session. Raises Damaged."""
+def _find_in(number: int, read: Callable[[bytes, Dictionary], T], packed: bytes, dictionary: Dictionary) -> T | None:
+    """The same of one; that it is damaged is said in the log."""
     try:
-        return text_of(packed, dictionary)
+        return _read(number, read, packed, dictionary)
+    except Damaged as error:
+        _log.error("%s", error.sentence)
+        return None
+
+
+def _read(number: int, read: Callable[[bytes, Dictionary], T], packed: bytes, dictionary: Dictionary) -> T:
+    """What `read` makes of the body of a session. Raises Damaged."""
+    try:
+        return read(packed, dictionary)
     except Unreadable:
-        raise Damaged(_damaged(number)) from None
-
-
-def _damaged(number: int) -> str:
-    return f"The record of session {number} is damaged: its bytes are not those that were stored."
+        sentence = f"The record of session {number} is damaged: its bytes are not those that were stored."
+        raise Damaged(sentence) from None
 
 
 def _packed(db: Connection, organization_id: int, ids: Sequence[int]) -> Iterator[tuple[int, bytes, Dictionary]]:

@@ -138,13 +138,7 @@ def _add_sets(
 
 def _trait_ids(db: Connection, organization_id: int, wanted: Collection[Trait]) -> dict[Trait, int]:
     """The id of each trait, storing those not seen before."""
-    kinds = {kind for kind, _ in wanted}
-    ids: dict[Trait, int] = {}
-    for some in _parts({word for _, word in wanted}):
-        asked = select(trait.c.kind, trait.c.word, trait.c.id).where(
-            trait.c.organization_id == organization_id, trait.c.kind.in_(kinds), trait.c.word.in_(some)
-        )
-        ids |= {(row.kind, row.word): row.id for row in db.execute(asked)}
+    ids = find_traits(db, organization_id, {kind for kind, _ in wanted}, {word for _, word in wanted})
     unseen = sorted(one for one in wanted if one not in ids)
     if unseen:
         ids |= zip(unseen, next_numbers(db, organization_id, "trait", len(unseen)), strict=True)
@@ -186,12 +180,13 @@ def _is_within(word: Any, *region: Any) -> ColumnElement[bool]:
     return or_(same, and_(trait.c.word >= region[0], trait.c.word < region[1])) if region else same
 
 
-def find_traits(db: Connection, organization_id: int, kinds: Collection[str], words: Iterable[str]) -> set[Trait]:
-    """Those of these words that were seen, of these kinds."""
-    found: set[Trait] = set()
+def find_traits(db: Connection, organization_id: int, kinds: Collection[str], words: Iterable[str]) -> dict[Trait, int]:
+    """Those of these words that were seen, of these kinds, each with its id."""
+    columns = [trait.c.kind, trait.c.word, trait.c.id]
+    found: dict[Trait, int] = {}
     for some in _parts(words):
-        rows = rows_among(db, organization_id, [trait.c.kind, trait.c.word], {"kind": kinds, "word": some})
-        found.update((kind, word) for kind, word in rows)
+        rows = rows_among(db, organization_id, columns, {"kind": kinds, "word": some})
+        found |= {(kind, word): number for kind, word, number in rows}
     return found
 
 

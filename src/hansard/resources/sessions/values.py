@@ -34,14 +34,14 @@ def values_in(metadata: str | None) -> set[str]:
     return _values(metadata_traits(from_json(metadata))) if metadata else set()
 
 
-def without_rare(db: Connection, organization_id: int, told: Sequence[set[Trait]]) -> list[set[Trait]]:
-    """The traits of these sessions' metadata that are kept as such, some of them from now on.
+def told_apart(db: Connection, organization_id: int, told: Sequence[set[Trait]]) -> list[tuple[set[Trait], set[str]]]:
+    """Of the metadata of each of these sessions, the traits, some of them from now on, and the values to be noted.
 
     The transaction must hold the organization.
     """
     words = sorted({word for some in told for word in _values(some)})
     if not words:
-        return list(told)
+        return [(some, set()) for some in told]
     known = _values(find_traits(db, organization_id, [VALUE], words))
     unseen = defaultdict[str, list[str]](list)
     for word in words:
@@ -49,12 +49,8 @@ def without_rare(db: Connection, organization_id: int, told: Sequence[set[Trait]
             unseen[_key_of(word)].append(word)
     for key, some in unseen.items():
         known.update(some[: MOST_OF_A_KEY - _count(db, organization_id, key)])
-    return [{one for one in some if one[0] != VALUE or one[1] in known} for some in told]
-
-
-def rare_in(told: Iterable[Trait], kept: Collection[Trait]) -> set[str]:
-    """The values that are to be noted: those that are not kept as traits."""
-    return _values(one for one in told if one not in kept)
+    rare = [_values(some) - known for some in told]
+    return [(some - {(VALUE, word) for word in noted}, noted) for some, noted in zip(told, rare, strict=True)]
 
 
 def note_values(db: Connection, organization_id: int, noted: Iterable[Noted]) -> None:
